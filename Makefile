@@ -1,0 +1,40 @@
+# Each target sets up what it needs: a fresh machine with Python 3.11, make and pip is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup demo test lint check bench soak clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: setup  ## the main job on the embedded simulator: judge the shipped captions, correlate with the ratings
+	$(BIN)/overnight run jobs/examples/gveval_ref_only.toml --out runs/demo
+	$(BIN)/overnight analyze runs/demo
+
+test: setup
+	$(BIN)/python -m pytest -m 'not soak'
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+soak: setup  ## the long kills and faults
+	$(BIN)/python -m pytest -m soak --timeout 3600
+
+bench: setup
+	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/journal.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/lanes.py
+	$(BIN)/python benchmarks/startup.py
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

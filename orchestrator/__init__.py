@@ -1,0 +1,1 @@
+"""The engine and the command line: run folders, lanes, limits, retries, progress."""

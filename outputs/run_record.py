@@ -1,0 +1,60 @@
+"""`run.json`: what was asked. It is written when the run is made and replaced atomically, never edited in place."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from prompts.input_error import InputError
+
+FORMAT = 1
+FILE_NAME = "run.json"
+
+
+class PromptRecord(msgspec.Struct, frozen=True):
+    """A prompt as it was used: the whole file's text, and its SHA-256 in hex."""
+
+    name: str
+    version: str
+    sha256: str
+    text: str
+
+
+class Source(msgspec.Struct, frozen=True):
+    """What the run was made from: `kind` is manifest or spec, `name` the file's name, `sha256` of its bytes in hex."""
+
+    kind: str
+    name: str
+    sha256: str
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """All that was asked for. `catalog` and `prices` are snapshots by provider and by lane, without any secret."""
+
+    name: str
+    created_at: str
+    code_version: str
+    source: Source
+    requests: int  # rows written when the run was made: seq 1 to `requests` of requests.jsonl but for items
+    simulated: bool
+    job: str = "manifest"
+    spec_text: str | None = None
+    prompts: tuple[PromptRecord, ...] = ()
+    seed: int = 0
+    catalog: dict[str, Any] = {}
+    prices: dict[str, Any] = {}
+    format: int = FORMAT
+
+
+def read_run_record(folder: Path) -> RunRecord:
+    """Read `run.json` of a run folder. Raises InputError where the folder is no run folder or was made by a newer one."""
+    path = folder / FILE_NAME
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=RunRecord)
+    except FileNotFoundError:
+        raise InputError("not a run folder: it has no run.json", file=folder) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InputError(f"not readable as the record of a run: {error}", file=path) from None
+    if record.format != FORMAT:
+        raise InputError(f"format {record.format}: this version of overnight reads format {FORMAT}", file=path)
+    return record

@@ -1,0 +1,22 @@
+"""The one error for bad input. It lives in the lowest room because every room reads something."""
+
+from pathlib import Path
+
+
+class InputError(Exception):
+    """Something the user gave is wrong: nothing was sent, and the command exits with 2.
+
+    The message reads `file:line: field: what is wrong and what to do`, with the parts that are known.
+    """
+
+    def __init__(
+        self, message: str, *, file: Path | str | None = None, line: int | None = None, field: str | None = None
+    ) -> None:
+        self.file = None if file is None else str(file)
+        self.line = line
+        self.field = field
+        self.message = message
+        place = self.file or ""
+        if line is not None:
+            place += f":{line}" if place else f"line {line}"
+        super().__init__(": ".join(part for part in (place, field, message) if part))
