@@ -60,6 +60,7 @@ class Job(Protocol):
     """An evaluation. Build it from its spec; hand it its items; feed it settlements."""
 
     name: str
+    follows_up: bool  # False where `on_settled` has nothing to say, which spares reading the answers
 
     def items(self) -> Iterator[Item]:
         """Read the dataset: what the rows are about. Raises `InputError` naming file, line and field."""

@@ -1,1 +1,48 @@
-"""The engine and the command line: run folders, lanes, limits, retries, progress."""
+"""The engine and the command line: run folders, lanes, limits, retries, progress.
+
+The public names are imported when they are first used, so that asking for help stays quick.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.api import plan, responses, run
+    from orchestrator.opening import Options
+    from orchestrator.planning import Plan
+    from orchestrator.session import Result
+    from orchestrator.status import Status, read_status
+    from outputs.records import ResponseLine
+    from prompts.input_error import InputError
+
+_HOMES = {
+    "InputError": "prompts.input_error",
+    "Options": "orchestrator.opening",
+    "Plan": "orchestrator.planning",
+    "ResponseLine": "outputs.records",
+    "Result": "orchestrator.session",
+    "Status": "orchestrator.status",
+    "plan": "orchestrator.api",
+    "read_status": "orchestrator.status",
+    "responses": "orchestrator.api",
+    "run": "orchestrator.api",
+}
+
+__all__ = [
+    "InputError",
+    "Options",
+    "Plan",
+    "ResponseLine",
+    "Result",
+    "Status",
+    "plan",
+    "read_status",
+    "responses",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -35,9 +35,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     created_at: str
     code_version: str
     source: Source
-    requests: int  # rows written when the run was made: seq 1 to `requests` of requests.jsonl but for items
+    items: int  # lines written to items.jsonl when the run was made: seq 1 to `items`
+    requests: int  # lines written to requests.jsonl when the run was made: the next `requests` seqs
     simulated: bool
     job: str = "manifest"
+    provider_override: str | None = None  # everything was sent there, whatever the requests name
     spec_text: str | None = None
     prompts: tuple[PromptRecord, ...] = ()
     seed: int = 0
@@ -47,7 +49,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 def read_run_record(folder: Path) -> RunRecord:
-    """Read `run.json` of a run folder. Raises InputError where the folder is no run folder or was made by a newer one."""
+    """Read `run.json` of a run folder. Raises InputError where it is none, or was made by another version."""
     path = folder / FILE_NAME
     try:
         record = msgspec.json.decode(path.read_bytes(), type=RunRecord)

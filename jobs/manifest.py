@@ -1,0 +1,144 @@
+"""The plain manifest: the OpenAI Batch input format, one request a line, checked whole before the first call.
+
+Every error names file, line and field. Accepted besides plain JSONL: a byte order mark, CRLF and blank lines.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jobs.protocol import Answered, Failed, Request, Verdict
+from outputs.items import Item
+from outputs.key_index import KeyIndex
+from outputs.records import NULL
+from prompts.input_error import InputError
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
+    custom_id: str
+    url: str
+    body: msgspec.Raw
+    method: str = "POST"
+    provider: str | None = None
+    metadata: msgspec.Raw = NULL
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+_metadata = msgspec.json.Decoder(dict[str, Any])
+
+
+def read_manifest(path: Path) -> Iterator[tuple[int, Request]]:
+    """Yield (line number, request). Raises InputError at the first line that is wrong; ids are not compared here."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from None
+    with file:
+        offset = 0
+        for number, line in enumerate(file, 1):
+            text = (line.removeprefix(_BOM) if number == 1 else line).strip()
+            if text:
+                yield number, _read_line(path, number, line, text, offset)
+            offset += len(line)
+
+
+def _read_line(path: Path, number: int, line: bytes, text: bytes, offset: int) -> Request:
+    if not line.isascii():
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            place = offset + error.start
+            raise InputError(f"not UTF-8 at byte {place} of the file", file=path, line=number) from None
+    try:
+        read = _decode(text)
+    except msgspec.ValidationError as error:
+        message, field = split_path(str(error))
+        raise InputError(message, file=path, line=number, field=field) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InputError(f"not JSON: {error}", file=path, line=number) from None
+    _check(read, path, number)
+    return Request(
+        custom_id=read.custom_id,
+        url=read.url,
+        method=read.method,
+        body=read.body,
+        provider=read.provider,
+        metadata=read.metadata,
+    )
+
+
+def split_path(error: str) -> tuple[str, str | None]:
+    """Split a decoder's message into what is wrong and the field it speaks of."""
+    message, _, path = error.partition(" - at `$")
+    field = path.rstrip("`").lstrip(".") or None
+    for opening in ("Object missing required field `", "Object contains unknown field `"):
+        if message.startswith(opening):
+            name = message.removeprefix(opening).rstrip("`")
+            what = "missing" if "missing" in opening else "unknown key"
+            return what, name if field is None else f"{field}.{name}"
+    return message, field
+
+
+def _check(read: _Line, path: Path, number: int) -> None:
+    if not read.custom_id:
+        raise InputError("is empty", file=path, line=number, field="custom_id")
+    if read.method != "POST":
+        raise InputError(f"{read.method!r}: only POST is sent", file=path, line=number, field="method")
+    if read.metadata != NULL:
+        try:
+            _metadata.decode(read.metadata)
+        except msgspec.MsgspecError:
+            raise InputError("is not an object", file=path, line=number, field="metadata") from None
+
+
+class ManifestJob:
+    """A manifest as a job: it only starts. Checks for repeated ids when the last line has been read."""
+
+    name = "manifest"
+    follows_up = False
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def items(self) -> Iterator[Item]:
+        return iter(())
+
+    def start(self, items: Iterable[Item]) -> Iterator[Request]:  # noqa: ARG002
+        for _, request in self.numbered():
+            yield request
+
+    def numbered(self) -> Iterator[tuple[int, Request]]:
+        """(line number, request) for every request. Raises InputError, for repeated ids after the last request."""
+        if self._path is None:
+            raise InputError("give the manifest again: the run folder alone does not hold what is missing")
+        ids = KeyIndex()
+        empty = True
+        for number, request in read_manifest(self._path):
+            ids.add(request.custom_id.encode())
+            empty = False
+            yield number, request
+        if empty:
+            raise InputError("no requests in it: the file is empty", file=self._path)
+        if rows := ids.repeated():
+            self._report_duplicates(self._path, rows)
+
+    @staticmethod
+    def _report_duplicates(path: Path, rows: list[int]) -> None:
+        """Raise for the first real duplicate among `rows`, whose hashes agree with an earlier row's."""
+        suspects = set(rows)
+        wanted = {request.custom_id for row, (_, request) in enumerate(read_manifest(path)) if row in suspects}
+        first: dict[str, int] = {}
+        for number, request in read_manifest(path):
+            if request.custom_id not in wanted:
+                continue
+            if request.custom_id in first:
+                message = f"{request.custom_id!r} stands on line {first[request.custom_id]} already"
+                raise InputError(message, file=path, line=number, field="custom_id")
+            first[request.custom_id] = number
+
+    def on_settled(self, settled: Answered | Failed) -> Iterable[Request | Verdict]:  # noqa: ARG002
+        return ()

@@ -1,0 +1,110 @@
+"""Job specs: a TOML file becomes a job with its prompts, ready to run.
+
+A run folder holds the spec's text and its prompts, so that a job is rebuilt from there without the spec's folder.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from jobs.datasets import find_reader
+from jobs.protocol import Job
+from jobs.registry import JobSpec, Materials, find_kind
+from outputs.items import Item
+from prompts.input_error import InputError
+from prompts.template import Prompt, load_prompt, parse_prompt, read_prompt
+from prompts.toml_text import convert_table, near_miss, parse_toml
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSpec:
+    """A spec as read: `text` is the whole file, `name` its stem, `out` the run folder that it asks for, if any."""
+
+    name: str
+    text: str
+    job_name: str
+    seed: int
+    out: Path | None
+    prompts: tuple[Prompt, ...]
+    job: Job
+
+
+def load_spec(path: Path, providers: Collection[str]) -> LoadedSpec:
+    """Read a spec and build its job; `providers` are the names in the catalog. Raises InputError.
+
+    The dataset is read by the job's `items()`, but its path and its reader are checked here.
+    """
+    text = _read(path)
+    spec = _parse(text, path)
+    dataset = path.parent / spec.dataset.path
+    if not dataset.is_file():
+        raise InputError(f"no such file: {dataset}", file=path, field="dataset.path")
+    prompt = _find_prompt(spec.prompt, path)
+    out = None if spec.out is None else path.parent / spec.out
+    return _build(spec, text, path.stem, path, out, prompt, providers, lambda: _read_items(spec, dataset, path))
+
+
+def restore_spec(text: str, prompts: Mapping[str, str], providers: Collection[str], name: str = "spec") -> LoadedSpec:
+    """Rebuild a spec from what a run folder holds: the spec's text, and the texts of its prompts by their names.
+
+    Its job's `items()` raises InputError: a run folder keeps the items themselves, not the dataset. `out` is None.
+    """
+    source = f"{name} (as recorded)"
+    spec = _parse(text, source)
+    known = Path(spec.prompt).stem
+    if known not in prompts:
+        raise InputError(f"the record has no prompt {known!r}{near_miss(known, prompts)}", file=source, field="prompt")
+    prompt = parse_prompt(prompts[known], f"prompt {known} (as recorded)")
+
+    def no_items() -> Iterator[Item]:
+        raise InputError("a recorded spec has no dataset: the run's items.jsonl has its items", file=source)
+
+    return _build(spec, text, name, source, None, prompt, providers, no_items)
+
+
+def _build(
+    spec: JobSpec,
+    text: str,
+    name: str,
+    source: Path | str,
+    out: Path | None,
+    prompt: Prompt,
+    providers: Collection[str],
+    items: Callable[[], Iterator[Item]],
+) -> LoadedSpec:
+    materials = Materials(source, {spec.prompt: prompt}, providers, items)
+    job = find_kind(spec.job, source).build(spec, materials)
+    return LoadedSpec(name, text, spec.job, spec.seed, out, (prompt,), job)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read the spec: {error.strerror}", file=path) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {error.start}", file=path) from None
+
+
+def _parse(text: str, source: Path | str) -> JobSpec:
+    table = parse_toml(text, file=source)
+    spec = convert_table(table, find_kind(table.get("job"), source).spec, file=source)
+    if spec.dataset.first is not None and spec.dataset.first < 1:
+        raise InputError("at least 1 item", file=source, field="dataset.first")
+    find_reader(spec.dataset.reader, source)
+    return spec
+
+
+def _find_prompt(name: str, spec: Path) -> Prompt:
+    """A name is a shipped prompt; what has a slash or ends in `.md` is a path, relative to the spec."""
+    if "/" in name or name.endswith(".md"):
+        return read_prompt(spec.parent / name)
+    try:
+        return load_prompt(name)
+    except InputError as error:
+        raise InputError(error.message, file=error.file or spec, line=error.line, field=error.field) from None
+
+
+def _read_items(spec: JobSpec, dataset: Path, source: Path) -> Iterator[Item]:
+    return islice(find_reader(spec.dataset.reader, source)(dataset), spec.dataset.first)

@@ -1,0 +1,117 @@
+"""The library: the same runs from Python.
+
+result = await run("manifest.jsonl", out="runs/first")
+async for answer in responses("manifest.jsonl", out="runs/first"):
+    print(answer.custom_id, answer.usage, answer.response.body)
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from orchestrator.engine import Engine, StopKind
+from orchestrator.following import follow
+from orchestrator.opening import DEFAULT_CONCURRENCY, Options, opened
+from orchestrator.planning import Plan, make_plan
+from orchestrator.session import Result, send
+from outputs.records import ResponseLine
+
+
+def _options(
+    out: str | Path | None, concurrency: int, config: str | Path | None, simulate: bool, accept_changes: bool
+) -> Options:
+    return Options(
+        out=None if out is None else Path(out),
+        concurrency=concurrency,
+        config=None if config is None else Path(config),
+        simulate=simulate,
+        accept_changes=accept_changes,
+    )
+
+
+async def run(
+    source: str | Path,
+    *,
+    out: str | Path | None = None,
+    concurrency: int = DEFAULT_CONCURRENCY,
+    config: str | Path | None = None,
+    simulate: bool = False,
+    accept_changes: bool = False,
+    on_engine: Callable[[Engine], None] | None = None,
+) -> Result:
+    """Run a manifest, a spec (`*.toml`) or a run folder to its end and say how that was.
+
+    Args:
+        source: what to run; the same source and folder again resume.
+        out: the run folder; by default `runs/` and the source's stem.
+        concurrency: calls in flight per provider and model.
+        config: a catalog file; by default `overnight.toml` in the working folder, if there is one.
+        simulate: send everything to the embedded simulator; what comes back is labelled simulated.
+        accept_changes: go on although the source is not the one the folder was made from.
+        on_engine: is handed the engine before the first call, to watch it (`Watcher`) or to drain it.
+
+    Returns:
+        The result; its `exit_code` is what the command would exit with.
+
+    Raises:
+        InputError: something given is wrong; nothing was sent.
+
+    Cancelling the task drains: calls in flight are awaited, then the cancellation goes on.
+    """
+    options = _options(out, concurrency, config, simulate, accept_changes)
+    engines: list[Engine] = []
+
+    def keep(engine: Engine) -> None:
+        engines.append(engine)
+        if on_engine is not None:
+            on_engine(engine)
+
+    with opened(Path(source), options) as run_opened:
+        sending = asyncio.ensure_future(send(run_opened, options, keep))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            for engine in engines:
+                engine.drain(StopKind.INTERRUPTED)
+            await asyncio.wait([sending])
+            raise
+
+
+async def responses(
+    source: str | Path,
+    *,
+    out: str | Path | None = None,
+    concurrency: int = DEFAULT_CONCURRENCY,
+    config: str | Path | None = None,
+    simulate: bool = False,
+    accept_changes: bool = False,
+) -> AsyncIterator[ResponseLine]:
+    """Run, and yield every answer of the folder once it is on disk: those of earlier sessions first, then as they land.
+
+    The arguments and errors are those of `run`. Leaving the loop early drains the run; nothing is lost.
+    """
+    options = _options(out, concurrency, config, simulate, accept_changes)
+    with opened(Path(source), options) as run_opened:
+        engines: list[Engine] = []
+        sending = asyncio.ensure_future(send(run_opened, options, engines.append))
+        try:
+            async for _, answer in follow(run_opened.folder, still_running=lambda: not sending.done()):
+                yield answer
+        finally:
+            for engine in engines:
+                engine.drain(StopKind.INTERRUPTED)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([sending])
+        sending.result()
+
+
+def plan(
+    source: str | Path,
+    *,
+    out: str | Path | None = None,
+    config: str | Path | None = None,
+    simulate: bool = False,
+) -> Plan:
+    """What `run` would send with the same arguments, lane by lane, without sending. Raises InputError."""
+    return make_plan(Path(source), _options(out, DEFAULT_CONCURRENCY, config, simulate, False))

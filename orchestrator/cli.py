@@ -1,0 +1,241 @@
+"""The command line. Each command reads its arguments and prints; whatever does the work is imported when used."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="overnight",
+    help="Run large evaluations of language models from JSONL manifests: resumable, journaled, rate-limited.",
+    epilog="Start with: overnight demo, or: overnight run manifest.jsonl --simulate",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Source = Annotated[
+    Path, typer.Argument(help="A manifest (.jsonl), a job spec (.toml) or a run folder.", metavar="SOURCE")
+]
+Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="The run folder; by default runs/ and the source's stem.")
+]
+Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, max=4096, help="Calls in flight per lane.")]
+Config = Annotated[Path | None, typer.Option("--config", help="A catalog file, in place of ./overnight.toml.")]
+Simulate = Annotated[bool, typer.Option("--simulate", help="Send everything to the embedded simulator.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Accept = Annotated[bool, typer.Option("--accept-changes", help="Go on although prompt, spec or manifest changed.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+def main() -> None:
+    """The command `overnight`: every error that the user can mend is one line and exit code 2."""
+    from prompts.input_error import InputError
+
+    try:
+        app()
+    except InputError as error:
+        _fail(str(error), 2)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(0) from None
+    except OSError as error:
+        from outputs.disk import FULL
+
+        if error.errno not in FULL:
+            raise
+        _fail(f"the disk is full: {error}", 8)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"overnight: {message}", err=True)
+    raise SystemExit(code) from None
+
+
+@app.command()
+def run(
+    source: Source,
+    out: Out = None,
+    concurrency: Concurrency = 64,
+    config: Config = None,
+    simulate: Simulate = False,
+    accept_changes: Accept = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Send what SOURCE asks for and write the run folder; the same again resumes.
+
+    Ctrl-C drains: calls in flight are awaited. A second Ctrl-C stops at once.
+
+    Exit codes: 0 all answered, 2 bad input and nothing sent, 3 finished with failed rows, 6 a provider refused,
+    7 no progress, 8 cannot write, 130 interrupted.
+
+    Example: overnight run manifest.jsonl --out runs/first --concurrency 128
+    """
+    from orchestrator.opening import Options
+    from orchestrator.running import run_command
+
+    options = Options(out, concurrency, config, simulate, accept_changes)
+    raise typer.Exit(run_command(source, options, quiet=quiet, as_json=as_json))
+
+
+@app.command()
+def resume(run_folder: Run, concurrency: Concurrency = 64, config: Config = None, quiet: Quiet = False) -> None:
+    """Go on with a run folder: the same as `overnight run RUN`."""
+    run(run_folder, None, concurrency, config, quiet=quiet)
+
+
+@app.command()
+def demo(out: Out = None) -> None:
+    """Judge the shipped captions on the embedded simulator, and correlate the scores with their ratings."""
+    from importlib.resources import as_file, files
+
+    from orchestrator.opening import Options
+    from orchestrator.running import analyze_command, run_command
+
+    with as_file(files("jobs").joinpath("examples")) as examples:
+        folder = out or Path("runs/demo")
+        code = run_command(examples / "gveval_ref_only.toml", Options(out=folder))
+    if code == 0:
+        analyze_command(folder, include_sampled=False, as_json=False)
+    raise typer.Exit(code)
+
+
+@app.command()
+def plan(
+    source: Source, out: Out = None, config: Config = None, simulate: Simulate = False, as_json: Json = False
+) -> None:
+    """Check SOURCE and say what would be sent, lane by lane, without sending.
+
+    Example: overnight plan manifest.jsonl
+    """
+    from orchestrator.opening import Options
+    from orchestrator.planning import make_plan
+    from orchestrator.showing import show_plan
+
+    made = make_plan(source, Options(out=out, config=config, simulate=simulate))
+    _print(made.to_json()) if as_json else show_plan(made)
+
+
+@app.command()
+def status(run_folder: Run, as_json: Json = False) -> None:
+    """How a run stands, while it runs and after.
+
+    Example: overnight status runs/first --json
+    """
+    from orchestrator.showing import show_status
+    from orchestrator.status import read_status
+
+    read = read_status(run_folder)
+    _print(read.to_json()) if as_json else show_status(read)
+
+
+@app.command()
+def retry(run_folder: Run) -> None:
+    """Put the finally failed rows up again; `overnight run RUN` then sends them."""
+    from orchestrator.exporting import retry_failed
+
+    count = retry_failed(run_folder)
+    typer.echo(f"{count:,} rows put up again; send them: overnight run {run_folder}" if count else "no failed rows")
+
+
+@app.command()
+def export(
+    run_folder: Run,
+    failed: Annotated[bool, typer.Option("--failed", help="The finally failed rows.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; standard output by default.")] = None,
+) -> None:
+    """Write rows of a run as a manifest.
+
+    Example: overnight export runs/first --failed -o again.jsonl
+    """
+    from orchestrator.exporting import failed_as_manifest
+
+    if not failed:
+        raise typer.BadParameter("say which rows: --failed", param_hint="--failed")
+    lines = failed_as_manifest(run_folder)
+    if output is None:
+        sys.stdout.buffer.writelines(lines)
+        return
+    with output.open("wb") as file:
+        file.writelines(lines)
+
+
+@app.command()
+def tail(
+    run_folder: Run,
+    as_json: Json = False,
+    follow: Annotated[bool, typer.Option(help="Wait for more while the run is alive.")] = True,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Begin with this many earlier answers.")] = 10,
+) -> None:
+    """Follow answers as they land: one line each, or the whole line of the log with --json."""
+    from orchestrator.running import tail_command
+
+    tail_command(run_folder, as_json=as_json, follow_on=follow, earlier=lines)
+
+
+@app.command()
+def analyze(
+    run_folder: Run,
+    include_sampled: Annotated[
+        bool, typer.Option("--include-sampled", help="Also take scores that have no expectation.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compute the run's tables from its raw answers: on the terminal, and in RUN/tables as parquet and CSV.
+
+    Example: overnight analyze runs/demo
+    """
+    from orchestrator.running import analyze_command
+
+    analyze_command(run_folder, include_sampled=include_sampled, as_json=as_json)
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    seed: int = 0,
+    latency_s: Annotated[float, typer.Option(help="Mean seconds per answer.")] = 0.05,
+    latency_spread: Annotated[float, typer.Option(help="Relative spread of the latency.")] = 0.5,
+    error_rate: Annotated[float, typer.Option(help="Share of calls answered 500.")] = 0.0,
+    throttle_rate: Annotated[float, typer.Option(help="Share of calls answered 429.")] = 0.0,
+    malformed_rate: Annotated[float, typer.Option(help="Share of 200s whose body is not JSON.")] = 0.0,
+    drop_rate: Annotated[float, typer.Option(help="Share of calls whose connection is dropped.")] = 0.0,
+    hang_rate: Annotated[float, typer.Option(help="Share of calls that are never answered.")] = 0.0,
+    rpm: Annotated[float | None, typer.Option(help="Requests a minute; beyond them 429.")] = None,
+    tpm: Annotated[float | None, typer.Option(help="Tokens a minute; beyond them 429.")] = None,
+) -> None:
+    """Serve simulated models on loopback, with faults on demand, speaking OpenAI's chat completions.
+
+    Point a provider at it in overnight.toml: protocol = "openai", base_url = "http://127.0.0.1:8000/v1", free = true.
+    """
+    from orchestrator.running import simulate_command
+
+    simulate_command(
+        port,
+        seed=seed,
+        latency_s=latency_s,
+        latency_spread=latency_spread,
+        error_rate=error_rate,
+        throttle_rate=throttle_rate,
+        malformed_rate=malformed_rate,
+        drop_rate=drop_rate,
+        hang_rate=hang_rate,
+        rpm=rpm,
+        tpm=tpm,
+    )
+
+
+def _print(document: Any) -> None:
+    import orjson
+
+    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,333 @@
+"""The engine: takes rows from their lanes, sends them, and writes what happened; the job is told what is on disk.
+
+For each attempt, its intent is on disk before its bytes leave, and its settlement is on disk before it counts. All
+waiting and all retrying happens here. A killed engine's successor folds the log and goes on.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from jobs.protocol import Answered, Failed, Job, Request, Verdict
+from orchestrator.http import HttpAnswer, TransportError
+from orchestrator.lane import Lane
+from orchestrator.requests_file import NewRow, RequestsFile, prepare
+from orchestrator.retry import LANE_ENDING, MAX_WAIT_S, next_wait_s
+from orchestrator.settling import PendingSettlement, answered, failed
+from outputs import lines
+from outputs.fold import RunState
+from outputs.journal import Journal, Log, WriteFailedError
+from outputs.records import RequestLine
+from prompts.records import Outcome
+from providers.catalog import Catalog
+from providers.prices import upper_bound_usd
+from providers.wire import Answer, Billing, Failure, FailureKind, HttpCall
+
+TRANSIENT_RUN_LIMIT = 20  # transient failures in a row, without a success in the lane, that end it
+
+
+class StopKind(StrEnum):
+    """Why an engine stopped admitting rows."""
+
+    INTERRUPTED = "interrupted"
+    CANNOT_WRITE = "cannot_write"
+
+
+@dataclass(slots=True)
+class Slot:
+    """What one worker has in flight, for the watch over time-outs."""
+
+    task: asyncio.Task[None] | None = None
+    deadline: float = float("inf")
+    timed_out: bool = False
+
+
+@dataclass(slots=True)
+class Engine:
+    """One run's calls. Build it, `admit` rows, `await run()`."""
+
+    job: Job
+    state: RunState
+    journal: Journal
+    requests: RequestsFile
+    catalog: Catalog
+    make_lane: Callable[[str, str], Lane]
+    provider_override: str | None = None
+    lanes: dict[int, Lane] = field(default_factory=dict)  # by lane number
+    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    stopping: StopKind | None = None
+    _slots: list[Slot] = field(default_factory=list)
+    _workers: set[asyncio.Task[None]] = field(default_factory=set)
+    _unsettled: deque[PendingSettlement] = field(default_factory=deque)
+    _unwritten: deque[tuple[int, int]] = field(default_factory=deque)  # (seq, row) of requests not yet on disk
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    _crash: BaseException | None = None
+
+    def admit(self, row: int) -> None:
+        """Queue a row in its lane, which is made, with its workers, where it is new."""
+        number = self.state.lane_of[row]
+        lane = self.lanes.get(number)
+        if lane is None:
+            totals = self.state.lanes[number]
+            lane = self.lanes[number] = self.make_lane(totals.provider, totals.model)
+            for _ in range(lane.concurrency):
+                self._start_worker(lane)
+        lane.add(row)
+
+    async def run(self) -> None:
+        """Send until nothing is left that may be sent. Raises what a worker or the job raised, once all has settled."""
+        self.journal.on_durable = self._on_durable
+        self.journal.on_trouble = self._on_trouble
+        watch = asyncio.create_task(self._watch_time_outs(), name="time-outs")
+        try:
+            self._on_durable(self.journal.durable_seq)
+            await self._quiet.wait()
+            for lane in self.lanes.values():
+                lane.close()
+            await asyncio.gather(*self._workers, return_exceptions=True)
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        if self._crash is not None:
+            raise self._crash
+
+    @property
+    def unwritten_rows(self) -> set[int]:
+        """Rows that will be admitted by themselves once their line is on disk."""
+        return {row for _, row in self._unwritten}
+
+    def drain(self, kind: StopKind) -> None:
+        """Admit nothing more; what is in flight is awaited."""
+        if self.stopping is None:
+            self.stopping = kind
+        for lane in self.lanes.values():
+            lane.close()
+        self._check_quiet()
+
+    def abandon(self) -> None:
+        """Stop at once: calls in flight are cut off and stay unsettled."""
+        for worker in self._workers:
+            worker.cancel()
+
+    # Workers
+
+    def _start_worker(self, lane: Lane) -> None:
+        slot = Slot()
+        self._slots.append(slot)
+        slot.task = asyncio.create_task(self._work(lane, slot), name=lane.name)
+        self._workers.add(slot.task)
+        slot.task.add_done_callback(self._worker_done)
+
+    def _worker_done(self, task: "asyncio.Task[None]") -> None:
+        self._workers.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._crash = self._crash or error
+            self.drain(StopKind.CANNOT_WRITE if isinstance(error, WriteFailedError) else StopKind.INTERRUPTED)
+        self._check_quiet()
+
+    async def _work(self, lane: Lane, slot: Slot) -> None:
+        while (row := await lane.take()) is not None:
+            try:
+                await self._attempt(lane, slot, row)
+            finally:
+                lane.in_flight -= 1
+                if lane.in_flight == 0:
+                    self._check_quiet()
+
+    async def _attempt(self, lane: Lane, slot: Slot, row: int) -> None:
+        for pacer in lane.pacers:
+            await pacer.acquire()
+        request = self.requests.read(row)
+        call = lane.adapter.encode(request.url, bytes(request.body))
+        attempt = self.state.attempts[row] + 1
+        reserved = None if lane.rates is None else upper_bound_usd(lane.rates, call.body, lane.max_output_tokens)
+        intent = lines.intent(request.seq, attempt, time.time(), reserved)
+        seq = self.journal.append(Log.ATTEMPTS, intent)
+        self.state.begin_attempt(row, attempt, reserved)
+        await self.journal.durable(seq)
+        started = time.monotonic()
+        got = await self._send(lane, slot, call)
+        if isinstance(got, Failure):
+            self._failed(lane, row, request, attempt, got, b"")
+            return
+        status, headers, body = got
+        decoded = lane.adapter.decode(status, headers, body)
+        if isinstance(decoded, Failure):
+            self._failed(lane, row, request, attempt, decoded, body)
+        else:
+            self._answered(lane, row, request, attempt, decoded, time.monotonic() - started, headers, body)
+
+    async def _send(self, lane: Lane, slot: Slot, call: HttpCall) -> HttpAnswer | Failure:
+        timeout_s = lane.provider.timeout_s
+        slot.deadline = time.monotonic() + timeout_s
+        try:
+            return await lane.transport.post(call)
+        except TransportError as error:
+            return error.failure
+        except asyncio.CancelledError:
+            if not slot.timed_out or slot.task is None or slot.task.uncancel() > 0:
+                raise
+            return Failure(FailureKind.TIMED_OUT, Billing.MAYBE, f"no answer in {timeout_s:g} s")
+        finally:
+            slot.deadline = float("inf")
+            slot.timed_out = False
+
+    async def _watch_time_outs(self) -> None:
+        """One look at all deadlines now and then, in place of a timer for each call."""
+        while True:
+            shortest = min((lane.provider.timeout_s for lane in self.lanes.values()), default=1.0)
+            await asyncio.sleep(min(0.5, shortest / 10))
+            now = time.monotonic()
+            for slot in self._slots:
+                if slot.deadline < now and slot.task is not None and not slot.timed_out:
+                    slot.timed_out = True
+                    slot.task.cancel()
+
+    # Settlements
+
+    def _answered(
+        self,
+        lane: Lane,
+        row: int,
+        request: RequestLine,
+        attempt: int,
+        answer: Answer,
+        latency_s: float,
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> None:
+        cost = None if lane.rates is None or answer.usage is None else lane.rates.cost_usd(answer.usage)
+        line = lines.response(
+            request,
+            attempt=attempt,
+            at=time.time(),
+            latency_s=latency_s,
+            body=body,
+            request_id=headers.get("x-request-id"),
+            usage=answer.usage,
+            cost_usd=cost,
+        )
+        seq = self.journal.append(Log.RESPONSES, line)
+        lane.transient_run = 0
+        lane.throttled_since.pop(row, None)
+        kept = (request, body) if self.job.follows_up else None
+        self._unsettled.append(PendingSettlement(seq, row, answer.usage, cost, None, kept))
+
+    def _failed(self, lane: Lane, row: int, request: RequestLine, attempt: int, failure: Failure, body: bytes) -> None:
+        line = lines.settlement(request.seq, attempt, time.time(), failure, body)
+        self.journal.append(Log.ATTEMPTS, line)
+        self.state.settle_attempt(row, failure.billing, failure.kind.value)
+        if self._ends_lane(lane, failure):
+            lane.put_back(row, 0.0)
+            return
+        wait_s = self._wait_s(lane, row, failure)
+        if wait_s is not None:
+            lane.put_back(row, asyncio.get_running_loop().time() + wait_s)
+            return
+        lane.throttled_since.pop(row, None)
+        line = lines.error(request, attempt=attempt, at=time.time(), failure=failure, raw=body)
+        seq = self.journal.append(Log.ERRORS, line)
+        kept = (request, b"") if self.job.follows_up else None
+        self._unsettled.append(PendingSettlement(seq, row, None, None, failure, kept))
+
+    def _ends_lane(self, lane: Lane, failure: Failure) -> bool:
+        """Stop the lane where this failure speaks for all its rows."""
+        if failure.kind is FailureKind.TRANSIENT:
+            lane.transient_run += 1
+            if lane.transient_run < TRANSIENT_RUN_LIMIT:
+                return False
+            reason, code = f"{TRANSIENT_RUN_LIMIT} failures in a row, the last: {failure.message}", 7
+        elif failure.kind in LANE_ENDING:
+            reason, code = f"{failure.kind.value.replace('_', ' ')}: {failure.message}", 6
+        elif failure.kind is FailureKind.THROTTLED and (failure.retry_after_s or 0.0) > MAX_WAIT_S:
+            reason, code = f"throttled for {failure.retry_after_s:.0f} s", 6
+        else:
+            return False
+        if lane.stopped is None:
+            self.journal.append(Log.EVENTS, lines.event("lane_stopped", time.time(), lane=lane.name, reason=reason))
+        lane.stop(reason, code)
+        return True
+
+    def _wait_s(self, lane: Lane, row: int, failure: Failure) -> float | None:
+        """Seconds until this row's next attempt, or None where it has failed for good."""
+        if failure.kind is not FailureKind.THROTTLED:
+            return next_wait_s(failure.kind, self.state.failed_attempts[row])
+        now = asyncio.get_running_loop().time()
+        first, times = lane.throttled_since.get(row, (now, 0))
+        lane.throttled_since[row] = (first, times + 1)
+        wait_s = next_wait_s(failure.kind, times + 1, now - first)
+        if wait_s is None:
+            return None
+        if failure.retry_after_s is not None:
+            lane.cool_down(now + failure.retry_after_s)
+            return failure.retry_after_s
+        return wait_s
+
+    # What is on disk
+
+    def _on_durable(self, seq: int) -> None:
+        try:
+            self._admit_written(seq)
+            self._settle_written(seq)
+        except Exception as error:  # the job's own fault must stop the run, not the loop
+            self._crash = self._crash or error
+            self.drain(StopKind.INTERRUPTED)
+        self._check_quiet()
+
+    def _admit_written(self, seq: int) -> None:
+        while self._unwritten and self._unwritten[0][0] <= seq:
+            row = self._unwritten.popleft()[1]
+            if self.stopping is None:
+                self.admit(row)
+
+    def _settle_written(self, seq: int) -> None:
+        while self._unsettled and self._unsettled[0].seq <= seq:
+            settlement = self._unsettled.popleft()
+            if settlement.failure is None:
+                repeat = self.state.answer(settlement.row, settlement.seq, settlement.usage, settlement.cost_usd)
+            else:
+                repeat = self.state.fail(settlement.row)
+            if settlement.kept is not None:
+                self.tell_job(self._as_told(settlement, repeat))
+
+    def _as_told(self, settlement: PendingSettlement, repeat: bool) -> Answered | Failed:
+        assert settlement.kept is not None
+        request, body = settlement.kept
+        if settlement.failure is not None:
+            failure = settlement.failure
+            return failed(settlement.seq, request, failure.kind.value, failure.message, repeat)
+        protocol = self.catalog.provider(request.provider).protocol
+        return answered(settlement.seq, request, protocol, body, repeat)
+
+    def tell_job(self, settled: Answered | Failed) -> None:
+        """Hand the job a settlement that is on disk, and log the requests that follow from it."""
+        self.take_up(self.job.on_settled(settled), settled.seq)
+
+    def take_up(self, made: Iterable[Request | Verdict], after: int) -> None:
+        """Log what follows from the settlement `after`, and count verdicts; see `log_request`."""
+        for one in made:
+            if isinstance(one, Verdict):
+                self.outcomes[one.outcome] = self.outcomes.get(one.outcome, 0) + 1
+            else:
+                self.log_request(prepare(one, self.catalog, self.provider_override, after))
+
+    def log_request(self, new: NewRow) -> None:
+        """Log a request; it is admitted once its line is on disk."""
+        row, seq = self.requests.append(new, self.journal)
+        self._unwritten.append((seq, row))
+
+    def _on_trouble(self) -> None:
+        self.drain(StopKind.CANNOT_WRITE)
+        if self.journal.failure is not None:
+            self._crash = self._crash or self.journal.failure
+            self._quiet.set()
+
+    def _check_quiet(self) -> None:
+        """Nothing is in flight, unwritten or unsettled, and no lane has a row that it may still send."""
+        if self._unsettled or self._unwritten:
+            return
+        if all(lane.idle for lane in self.lanes.values()):
+            self._quiet.set()

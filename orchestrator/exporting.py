@@ -1,0 +1,62 @@
+"""The finally failed rows: put up again, or written out as a manifest."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+
+from orchestrator.folder_lock import locked
+from orchestrator.requests_file import RequestsFile
+from outputs import lines
+from outputs.disk import OsDisk
+from outputs.fold import RowFlag, RunState, fold
+from outputs.journal import Log
+from outputs.log_reader import cut_torn_end, last_seq
+from outputs.records import NULL
+from outputs.run_record import read_run_record
+
+
+def retry_failed(folder: Path) -> int:
+    """Put the finally failed rows up again; `overnight run` sends them. Returns how many. Raises InputError."""
+    read_run_record(folder)
+    with locked(folder):
+        for log in Log:
+            cut_torn_end(folder / log.file_name)
+        count = fold(folder).retry_failed()
+        if count:
+            _append_event(folder, lines.event("retry", time.time(), rows=count))
+    return count
+
+
+def _append_event(folder: Path, rest: bytes) -> None:
+    file = OsDisk().append(folder / Log.EVENTS.file_name)
+    file.write(b'{"seq":%d,%b\n' % (last_seq(folder) + 1, rest))
+    file.sync()
+    file.close()
+
+
+def failed_rows(state: RunState) -> Iterator[int]:
+    """Rows that finally failed and are still asked for."""
+    for row, flags in enumerate(state.flags):
+        if flags & RowFlag.FAILED and not flags & RowFlag.WITHDRAWN:
+            yield row
+
+
+def failed_as_manifest(folder: Path) -> Iterator[bytes]:
+    """The finally failed rows as manifest lines, each with its provider. Raises InputError."""
+    read_run_record(folder)
+    state = fold(folder)
+    requests = RequestsFile(folder, state)
+    try:
+        for row in failed_rows(state):
+            request = requests.read(row)
+            yield b'{"custom_id":%b,"method":"POST","url":%b,"body":%b,"provider":%b%b}\n' % (
+                request.custom_id,
+                orjson.dumps(request.url),
+                request.body,
+                orjson.dumps(request.provider),
+                b"" if request.metadata == NULL else b',"metadata":%b' % request.metadata,
+            )
+    finally:
+        requests.close()

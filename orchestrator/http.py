@@ -1,0 +1,94 @@
+"""The one way out: `post(url, headers, body) -> status, headers, body`, on aiohttp.
+
+A transport error says what the engine needs: whether the request may have reached the provider (and so may be billed).
+Answers are read up to a limit; nothing is retried and nothing is timed here.
+"""
+
+import ssl
+from collections.abc import Mapping
+from typing import Protocol, Self
+
+import aiohttp
+
+from providers.catalog import Provider
+from providers.wire import Billing, Failure, FailureKind, HttpCall
+
+MAX_BODY_BYTES = 64 << 20
+_CONNECT_TIMEOUT_S = 30.0
+
+HttpAnswer = tuple[int, Mapping[str, str], bytes]
+
+
+class TransportError(Exception):
+    """No whole answer came back; `failure` says how the attempt settles."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Transport(Protocol):
+    """What the engine needs of HTTP."""
+
+    async def post(self, call: HttpCall) -> HttpAnswer:
+        """Send and read the whole answer. Raises TransportError."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+class AiohttpTransport:
+    """One aiohttp session for a provider: as many connections as calls in flight, no hidden waits."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._proxy = provider.proxy
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=provider.verify),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S),
+            trust_env=True,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def post(self, call: HttpCall) -> HttpAnswer:
+        try:
+            async with self._session.post(
+                call.url, data=call.body, headers=call.headers, proxy=self._proxy, allow_redirects=False
+            ) as response:
+                return response.status, response.headers, await _read(response)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise TransportError(failure_of(error)) from error
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body, however long it says it is or unpacks to, up to the limit."""
+    content = response.content
+    chunk = await content.readany()
+    if content.at_eof():
+        return chunk
+    chunks = [chunk]
+    size = len(chunk)
+    while chunk := await content.readany():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            response.close()
+            message = f"the answer is larger than {MAX_BODY_BYTES >> 20} MiB"
+            raise TransportError(Failure(FailureKind.TOO_LARGE, Billing.MAYBE, message, status=response.status))
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def failure_of(error: Exception) -> Failure:
+    """The typed failure of a transport error: before the connection stood nothing can have been billed."""
+    unbilled = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError, ssl.SSLError, aiohttp.InvalidURL)
+    billing = Billing.UNBILLED if isinstance(error, unbilled) else Billing.MAYBE
+    text = str(error) or type(error).__name__
+    return Failure(FailureKind.TRANSIENT, billing, f"{type(error).__name__}: {text}"[:500])

@@ -1,0 +1,206 @@
+"""Opening a run: made anew from a manifest or a spec, or found in its folder and folded from its log."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.manifest import ManifestJob
+from jobs.protocol import Job
+from orchestrator.checking import RequestCheck, require_key
+from orchestrator.folder_lock import LOCK, locked
+from orchestrator.making import check_usable, make_run, write_items, write_requests
+from orchestrator.reconcile import Difference, compare
+from orchestrator.sources import Asked, Progress, read_source, recorded_job, silent
+from outputs.answers import iterate_items
+from outputs.disk import Disk, OsDisk
+from outputs.fold import RunState, fold
+from outputs.journal import Log
+from outputs.log_reader import cut_torn_end
+from outputs.run_record import FILE_NAME, RunRecord, read_run_record
+from prompts.input_error import InputError
+from providers.catalog import Catalog, load_catalog
+
+SIMULATOR = "simulator"
+DEFAULT_CONCURRENCY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user may say about a run. `concurrency` is calls in flight per lane."""
+
+    out: Path | None = None
+    concurrency: int = DEFAULT_CONCURRENCY
+    config: Path | None = None
+    simulate: bool = False
+    accept_changes: bool = False
+
+
+@dataclass(slots=True)
+class Edit:
+    """A change of what is asked for that has yet to be written to the log."""
+
+    difference: Difference
+    asked: Asked
+    check: RequestCheck
+
+
+@dataclass(slots=True)
+class Opened:
+    """A run whose lock is held and whose log is folded."""
+
+    folder: Path
+    record: RunRecord
+    state: RunState
+    job: Job
+    catalog: Catalog
+    disk: Disk
+    made: bool = False  # just now
+    edit: Edit | None = None
+
+    @property
+    def to_send(self) -> int:
+        """Rows that want an answer, those of an edit included."""
+        known = sum(lane.open for lane in self.state.lanes)
+        if self.edit is None:
+            return known
+        difference = self.edit.difference
+        return known + difference.added - sum(self.state.is_open(row) for row in difference.withdrawn)
+
+
+@contextlib.contextmanager
+def opened(
+    source: Path, options: Options, *, disk: Disk | None = None, progress: Progress = silent
+) -> Iterator[Opened]:
+    """Open the run that `source` (a manifest, a spec or a run folder) stands for, and hold its lock.
+
+    Raises InputError; then nothing was sent and nothing is left behind that was not there before.
+    """
+    disk = disk or OsDisk()
+    catalog = load_catalog(options.config)
+    asked = None if source.is_dir() else read_source(source, catalog.providers)
+    folder = source if asked is None else options.out or asked.default_out
+    if asked is None and not is_run(folder):
+        raise InputError("not a run folder: it has no run.json", file=folder)
+    if not is_run(folder):
+        check_usable(folder)
+    new = not folder.exists()
+    _make_folder(folder)
+    try:
+        with locked(folder):
+            if asked is not None and not is_run(folder):
+                yield _make(folder, asked, options, catalog, disk, progress)
+            else:
+                yield _reopen(folder, asked, options, catalog, disk, progress)
+    except InputError:
+        if new and not is_run(folder):
+            (folder / LOCK).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def is_run(folder: Path) -> bool:
+    """Whether the folder is a run."""
+    return (folder / FILE_NAME).is_file()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be made: {error.strerror}", file=folder) from None
+
+
+def _make(folder: Path, asked: Asked, options: Options, catalog: Catalog, disk: Disk, progress: Progress) -> Opened:
+    override = SIMULATOR if options.simulate else None
+    check = RequestCheck(asked.job, catalog, asked.path, folder, override, progress)
+    record = make_run(folder, asked, check, disk)
+    return Opened(folder, record, fold(folder), asked.job, catalog, disk, made=True)
+
+
+def _reopen(
+    folder: Path, asked: Asked | None, options: Options, catalog: Catalog, disk: Disk, progress: Progress
+) -> Opened:
+    record = read_run_record(folder)
+    if options.simulate and record.provider_override != SIMULATOR:
+        raise InputError("this run is not simulated: give another --out for a simulated one", file=folder)
+    for log in Log:
+        cut_torn_end(folder / log.file_name)
+    catalog = catalog.with_recorded(record.catalog)
+    state = fold(folder)
+    if asked is None:
+        job = recorded_job(record, catalog.providers)
+        _require_whole(folder, record, state)
+        found = Opened(folder, record, state, job, catalog, disk)
+    else:
+        found = _reopen_with(folder, record, state, asked, options, catalog, disk, progress)
+    for lane in found.state.lanes:
+        if lane.open:
+            require_key(lane.provider, catalog)
+    return found
+
+
+def _reopen_with(
+    folder: Path,
+    record: RunRecord,
+    state: RunState,
+    asked: Asked,
+    options: Options,
+    catalog: Catalog,
+    disk: Disk,
+    progress: Progress,
+) -> Opened:
+    """A run folder and, again, what it was made from: put back what is missing, find what has changed."""
+    if asked.source.kind != record.source.kind:
+        raise InputError(f"made from another source, the {record.source.kind} {record.source.name}", file=folder)
+    check = RequestCheck(asked.job, catalog, asked.path, None, record.provider_override, progress)
+    if _missing(folder, record, state) and asked.source.sha256 == record.source.sha256:
+        write_items(folder, asked, disk)
+        write_requests(folder, check, record.items + 1, disk)
+        state = fold(folder)
+    found = Opened(folder, record, state, asked.job, catalog, disk)
+    same = asked.source.sha256 == (state.sha256 or record.source.sha256)
+    if isinstance(asked.job, ManifestJob) and same and not state.pending_addition:
+        return found
+    difference = compare(folder, state, check.rows())
+    if difference.any:
+        _refuse_unless_wanted(difference, record, asked, folder, options)
+        found.edit = Edit(difference, asked, check)
+    return found
+
+
+def _refuse_unless_wanted(
+    difference: Difference, record: RunRecord, asked: Asked, folder: Path, options: Options
+) -> None:
+    """An edited manifest is welcome; another one, or a changed spec, only where the user accepts it."""
+    if options.accept_changes:
+        return
+    if asked.spec is None:
+        if not difference.unchanged:
+            what = f"made from another manifest ({record.source.name}): not one of its rows is in {asked.path.name}"
+            raise InputError(f"{what}; give another --out, or --accept-changes", file=folder)
+        return
+    changed = [f"the prompt {new.name}" for new in asked.prompts if new not in record.prompts]
+    if asked.spec.text != record.spec_text:
+        changed.append("the spec")
+    what = " and ".join(changed) or "the dataset"
+    raise InputError(
+        f"{what} changed since this run was made ({difference}): give another --out, or --accept-changes", file=folder
+    )
+
+
+def _missing(folder: Path, record: RunRecord, state: RunState) -> bool:
+    items = 0
+    if record.items:
+        items = sum(1 for _ in iterate_items(folder))
+    return len(state) < record.requests or items < record.items
+
+
+def _require_whole(folder: Path, record: RunRecord, state: RunState) -> None:
+    """Raise where lines that were there when the run was made are gone, or an edit was cut short."""
+    what = f"{record.source.kind} {record.source.name}"
+    if _missing(folder, record, state):
+        raise InputError(f"lines of it are lost; run the {what} again to put them back", file=folder)
+    if state.pending_addition:
+        raise InputError(f"an edit of its {what} was cut short; run the {what} again", file=folder)

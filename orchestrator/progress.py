@@ -1,0 +1,102 @@
+"""What a run is doing right now, as plain numbers; the displays only print them."""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from orchestrator.engine import Engine
+from outputs.fold import LaneTotals
+
+_WINDOW_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LaneProgress:
+    """One lane now. `rate` is answers and final failures per second; `eta_s` is None while nothing moves."""
+
+    name: str
+    asked: int
+    answered: int
+    failed: int
+    in_flight: int
+    rate: float
+    eta_s: float | None
+    tokens: int
+    cost_usd: float
+    unpriced: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A whole run now."""
+
+    lanes: tuple[LaneProgress, ...]
+    total: LaneProgress
+    simulated: bool
+    stopping: bool
+
+
+class Watcher:
+    """Takes looks at an engine; rates are over the last half minute."""
+
+    def __init__(self, engine: Engine, simulated: bool) -> None:
+        self._engine = engine
+        self._simulated = simulated
+        self._looks: deque[tuple[float, tuple[int, ...]]] = deque()
+
+    def look(self, now: float | None = None) -> Progress:
+        """The state of things at `now` (monotonic seconds)."""
+        now = time.monotonic() if now is None else now
+        totals = self._engine.state.lanes
+        done = tuple(lane.answered + lane.failed for lane in totals)
+        while self._looks and (now - self._looks[0][0] > _WINDOW_S or len(self._looks[0][1]) != len(done)):
+            self._looks.popleft()
+        self._looks.append((now, done))
+        then, before = self._looks[0]
+        span = now - then
+        rates = [(count - earlier) / span if span > 0 else 0.0 for count, earlier in zip(done, before, strict=True)]
+        lanes = tuple(
+            self._lane(number, lane, rate) for number, (lane, rate) in enumerate(zip(totals, rates, strict=True))
+        )
+        return Progress(lanes, _sum(lanes), self._simulated, self._engine.stopping is not None)
+
+    def _lane(self, number: int, totals: LaneTotals, rate: float) -> LaneProgress:
+        lane = self._engine.lanes.get(number)
+        return LaneProgress(
+            name=f"{totals.provider}/{totals.model}",
+            asked=totals.asked,
+            answered=totals.answered,
+            failed=totals.failed,
+            in_flight=0 if lane is None else lane.in_flight,
+            rate=rate,
+            eta_s=_eta(totals.open, rate),
+            tokens=totals.input_tokens + totals.output_tokens,
+            cost_usd=totals.cost_usd,
+            unpriced=totals.unpriced,
+            note="" if lane is None else lane.note(),
+        )
+
+
+def _eta(left: int, rate: float) -> float | None:
+    if left == 0:
+        return 0.0
+    return left / rate if rate > 0 else None
+
+
+def _sum(lanes: tuple[LaneProgress, ...]) -> LaneProgress:
+    asked, answered, failed = (sum(getattr(x, key) for x in lanes) for key in ("asked", "answered", "failed"))
+    etas = [lane.eta_s for lane in lanes]
+    return LaneProgress(
+        name="all",
+        asked=asked,
+        answered=answered,
+        failed=failed,
+        in_flight=sum(lane.in_flight for lane in lanes),
+        rate=sum(lane.rate for lane in lanes),
+        eta_s=None if None in etas else max((eta for eta in etas if eta is not None), default=0.0),
+        tokens=sum(lane.tokens for lane in lanes),
+        cost_usd=sum(lane.cost_usd for lane in lanes),
+        unpriced=sum(lane.unpriced for lane in lanes),
+        note="",
+    )

@@ -1,0 +1,90 @@
+"""`requests.jsonl`: how a request becomes a line of it, and how a row is read back by its number."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import orjson
+
+from jobs.protocol import Request
+from outputs.fold import RunState
+from outputs.journal import Journal, Log
+from outputs.records import RequestLine
+from providers.catalog import Catalog
+from providers.routing import Routed, route
+
+_decode = msgspec.json.Decoder(RequestLine).decode
+
+
+@dataclass(frozen=True, slots=True)
+class NewRow:
+    """A row on its way into the log: the request's own fields, and where it goes."""
+
+    custom_id: str
+    url: str
+    metadata: bytes | None
+    routed: Routed
+    after: int | None = None  # the seq of the settlement that a derived request follows from
+
+    @property
+    def key(self) -> bytes:
+        """A row's identity: its id and the fingerprint of what is sent."""
+        return f"{self.custom_id}\n{self.routed.fingerprint}".encode()
+
+
+def prepare(request: Request, catalog: Catalog, provider: str | None = None, after: int | None = None) -> NewRow:
+    """Check a request and find its lane; `provider` overrides the request's own. Raises InputError naming the field."""
+    body = bytes(request.body) if isinstance(request.body, msgspec.Raw) else orjson.dumps(request.body)
+    routed = route(request.url, provider or request.provider, body, catalog)
+    return NewRow(request.custom_id, request.url, _metadata(request), routed, after)
+
+
+def _metadata(request: Request) -> bytes | None:
+    given = request.metadata
+    text = bytes(given) if isinstance(given, msgspec.Raw) else orjson.dumps(given)
+    return None if text == b"null" else text
+
+
+def request_line(row: NewRow) -> bytes:
+    """The line of `requests.jsonl` for a row, from behind its `seq` on."""
+    routed = row.routed
+    return b'"custom_id":%b,"method":"POST","url":%b,"provider":%b,"model":%b,"fingerprint":"%b",%b"body":%b%b}' % (
+        orjson.dumps(row.custom_id),
+        orjson.dumps(row.url),
+        orjson.dumps(routed.provider),
+        orjson.dumps(routed.model),
+        routed.fingerprint.encode(),
+        b"" if row.after is None else b'"after":%d,' % row.after,
+        routed.body,
+        b"" if row.metadata is None else b',"metadata":' + row.metadata,
+    )
+
+
+class RequestsFile:
+    """Reads rows by number, and appends the ones that come while a run goes on."""
+
+    def __init__(self, folder: Path, state: RunState) -> None:
+        path = folder / Log.REQUESTS.file_name
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._state = state
+        self._end = os.fstat(self._fd).st_size
+
+    def read(self, row: int) -> RequestLine:
+        """The request of a row. Its line must have been written (not only appended)."""
+        offsets = self._state.offsets
+        start = offsets[row]
+        end = offsets[row + 1] if row + 1 < len(offsets) else self._end
+        return _decode(os.pread(self._fd, end - start, start))
+
+    def append(self, row: NewRow, journal: Journal) -> tuple[int, int]:
+        """Add a row to the log; returns (row, seq). It may be read once the seq is durable."""
+        line = request_line(row)
+        seq = journal.append(Log.REQUESTS, line)
+        lane = self._state.lane_number(row.routed.provider, row.routed.model)
+        number = self._state.add_request(seq, self._end, lane)
+        self._end += len(b'{"seq":%d,' % seq) + len(line) + 1
+        return number, seq
+
+    def close(self) -> None:
+        os.close(self._fd)

@@ -1,0 +1,144 @@
+"""The commands that take their time: run, tail, analyze, simulate."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+from rich.console import Console
+
+from orchestrator.display import shown
+from orchestrator.engine import Engine, StopKind
+from orchestrator.folder_lock import live_pid
+from orchestrator.following import follow
+from orchestrator.opening import Opened, Options, opened
+from orchestrator.session import Result, send
+from orchestrator.showing import plain_text, result_json, show_result
+from outputs.run_record import read_run_record
+
+T = TypeVar("T")
+
+
+def run_loop(main: Coroutine[Any, Any, T]) -> T:
+    """asyncio.run, on uvloop where it exists."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+def say(text: str) -> None:
+    """A line for the user that is not output."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def run_command(source: Path, options: Options, *, quiet: bool = False, as_json: bool = False) -> int:
+    """Run, show progress, print the result; returns the exit code. Raises InputError."""
+
+    def tell(what: str, rows: int) -> None:
+        if not quiet and rows % 50_000 == 0:
+            say(f"{what}: {rows:,} rows")
+
+    with opened(source, options, progress=tell) as run:
+        if not quiet:
+            _announce(run)
+        result = run_loop(_send(run, options, quiet))
+    if as_json:
+        sys.stdout.write(orjson.dumps(result_json(result), option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        show_result(result)
+    return result.exit_code
+
+
+def _announce(run: Opened) -> None:
+    simulated = " [simulated]" if run.record.simulated else ""
+    if run.edit is not None:
+        say(f"what is asked for changed: {run.edit.difference}")
+    if run.made:
+        say(f"{run.folder}{simulated}: {run.to_send:,} requests to send")
+        return
+    answered = sum(lane.answered for lane in run.state.lanes)
+    say(f"{run.folder}{simulated}: resuming, {answered:,} answered before, {run.to_send:,} to send")
+    if run.state.open_attempts:
+        say(f"{len(run.state.open_attempts):,} calls were in flight when it was killed: sent again, maybe billed twice")
+
+
+async def _send(run: Opened, options: Options, quiet: bool) -> Result:
+    ready: asyncio.Future[Engine] = asyncio.get_running_loop().create_future()
+    sending = asyncio.create_task(send(run, options, ready.set_result), name="send")
+    sending.add_done_callback(lambda _: ready.cancel())
+    await asyncio.wait([ready])
+    if not ready.cancelled():
+        engine = ready.result()
+        _handle_signals(engine)
+        async with shown(engine, run.record.simulated, quiet):
+            await asyncio.wait([sending])
+    return sending.result()
+
+
+def _handle_signals(engine: Engine) -> None:
+    """The first Ctrl-C (or SIGTERM) drains, the second stops at once."""
+
+    def interrupt() -> None:
+        if engine.stopping is not None:
+            engine.abandon()
+            return
+        say("\ndraining: waiting for calls in flight; Ctrl-C again stops at once")
+        engine.drain(StopKind.INTERRUPTED)
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+
+
+def tail_command(folder: Path, *, as_json: bool, follow_on: bool, earlier: int) -> None:
+    """Print answers as they land."""
+    read_run_record(folder)
+    run_loop(_tail(folder, as_json, follow_on, earlier))
+
+
+async def _tail(folder: Path, as_json: bool, follow_on: bool, earlier: int) -> None:
+    from orchestrator.tailing import offset_of_last, one_line
+
+    start = offset_of_last(folder, earlier)
+    protocols = {name: entry["protocol"] for name, entry in read_run_record(folder).catalog.items()}
+    async for line, answer in follow(
+        folder, start=start, still_running=lambda: follow_on and live_pid(folder) is not None
+    ):
+        if as_json:
+            sys.stdout.buffer.write(line + b"\n")
+        else:
+            sys.stdout.write(plain_text(one_line(answer, protocols[answer.provider])) + "\n")
+        sys.stdout.flush()
+
+
+def analyze_command(folder: Path, *, include_sampled: bool, as_json: bool) -> None:
+    """Compute tables, write them and print them."""
+    from outputs.analysis import analyze_run, render, to_json, write_tables
+
+    analysis = analyze_run(folder, include_sampled)
+    write_tables(analysis, folder)
+    if as_json:
+        sys.stdout.write(orjson.dumps(to_json(analysis), option=orjson.OPT_INDENT_2).decode() + "\n")
+        return
+    console = Console()
+    console.print(render(analysis))
+    console.print(f"written: {folder / 'tables'}", markup=False, highlight=False)
+
+
+def simulate_command(port: int, **settings: Any) -> None:
+    """Serve until interrupted."""
+    from providers.simulator import SimulatorSettings, serve
+
+    def ready(base_url: str) -> None:
+        print(f"simulating at {base_url} (Ctrl-C ends it)", flush=True)  # noqa: T201
+
+    checked = SimulatorSettings(**settings)
+    try:
+        run_loop(serve(checked, port, ready))
+    except KeyboardInterrupt:
+        say("")

@@ -1,0 +1,217 @@
+"""One session of a run: from an opened folder to a stop that says why, with everything answered on disk."""
+
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from orchestrator.engine import Engine, StopKind
+from orchestrator.lanes import LaneMaker
+from orchestrator.making import RESERVE, code_version, describe
+from orchestrator.opening import Opened, Options
+from orchestrator.replaying import replay
+from orchestrator.requests_file import RequestsFile
+from outputs import lines
+from outputs.answers import read_items
+from outputs.disk import Reserve
+from outputs.fold import LaneTotals
+from outputs.journal import Journal, Log, WriteFailedError
+from outputs.log_reader import last_seq
+from outputs.run_record import FILE_NAME
+from prompts.records import Outcome
+from providers.catalog import EMBEDDED
+
+_RESERVE_BYTES = 4 << 20
+_RESERVE_BYTES_PER_CALL = 64 << 10
+
+# Where several apply, the first counts (DESIGN.md, exit codes).
+_PRECEDENCE = (1, 2, 8, 130, 6, 4, 5, 7, 3, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a session ended. `exit_code` as the command's; `reason` is a plain sentence; money in USD."""
+
+    folder: Path
+    exit_code: int
+    reason: str
+    asked: int
+    answered: int
+    failed: int
+    sent: int  # attempts made in this session
+    lanes: tuple[LaneTotals, ...]
+    outcomes: dict[Outcome, int]
+    simulated: bool
+
+    @property
+    def unsent(self) -> int:
+        """Rows neither answered nor finally failed."""
+        return self.asked - self.answered - self.failed
+
+
+async def send(opened: Opened, options: Options, on_engine: Callable[[Engine], None] | None = None) -> Result:
+    """Send what an opened run still wants, and say how that ended.
+
+    `on_engine` is handed the engine before the first call, to watch it and to drain it. Raises InputError before the
+    first call, and whatever a fault of our own raises after all calls in flight have settled.
+    """
+    attempts_before = sum(lane.attempts for lane in opened.state.lanes)
+    async with _engine(opened, options) as engine:
+        if on_engine is not None:
+            on_engine(engine)
+        try:
+            await engine.run()
+        except WriteFailedError:
+            engine.stopping = StopKind.CANNOT_WRITE
+        result = _result(opened, engine, attempts_before)
+        with contextlib.suppress(WriteFailedError):
+            stop = lines.event("stop", time.time(), reason=result.reason, exit_code=result.exit_code)
+            engine.journal.append(Log.EVENTS, stop)
+    return result
+
+
+@contextlib.asynccontextmanager
+async def _engine(opened: Opened, options: Options) -> AsyncIterator[Engine]:
+    """The engine with everything it stands on, set up and, at the end, torn down in the right order."""
+    async with contextlib.AsyncExitStack() as stack:
+        maker = LaneMaker(opened.catalog, options.concurrency, await _simulator(opened, stack))
+        stack.push_async_callback(maker.close)
+        reserve = _reserve(opened.folder, options, stack)
+        journal = Journal(opened.folder, opened.disk, last_seq(opened.folder) + 1, reserve=reserve)
+        stack.push_async_callback(journal.close)
+        requests = RequestsFile(opened.folder, opened.state)
+        stack.callback(requests.close)
+        engine = Engine(
+            opened.job, opened.state, journal, requests, opened.catalog, maker.make, opened.record.provider_override
+        )
+        _begin(opened, engine)
+        await _write_edit(opened, engine)
+        _replay(opened, engine)
+        unwritten = engine.unwritten_rows
+        for row in range(len(opened.state)):
+            if opened.state.is_open(row) and row not in unwritten:
+                engine.admit(row)
+        yield engine
+
+
+async def _simulator(opened: Opened, stack: contextlib.AsyncExitStack) -> str | None:
+    """Start the embedded simulator where a lane of this run goes there."""
+    used = {lane.provider for lane in opened.state.lanes}
+    if not any(opened.catalog.provider(name).base_url == EMBEDDED for name in used):
+        return None
+    from providers.simulator import Simulator, SimulatorSettings
+
+    simulator = await stack.enter_async_context(Simulator(SimulatorSettings(seed=opened.record.seed)))
+    return simulator.base_url
+
+
+def _reserve(folder: Path, options: Options, stack: contextlib.AsyncExitStack) -> Reserve:
+    reserve = Reserve(folder / RESERVE, _RESERVE_BYTES + options.concurrency * _RESERVE_BYTES_PER_CALL)
+    stack.callback(reserve.free)
+    return reserve
+
+
+def _begin(opened: Opened, engine: Engine) -> None:
+    """Log the start, and settle the attempts that a killed session left open."""
+    now = time.time()
+    start = lines.event(
+        "start",
+        now,
+        pid=os.getpid(),
+        code_version=code_version(),
+        simulated=opened.record.simulated,
+        to_send=opened.to_send,
+    )
+    engine.journal.append(Log.EVENTS, start)
+    state = opened.state
+    for row, attempt in list(state.open_attempts.items()):
+        line = lines.unsettled(state.seqs[row], attempt.attempt, now)
+        engine.journal.append(Log.ATTEMPTS, line)
+        state.settle_open_as_killed(row)
+
+
+async def _write_edit(opened: Opened, engine: Engine) -> None:
+    """Log an edit of what is asked for: first what it takes away and brings back, then its new requests."""
+    if opened.edit is None:
+        return
+    difference, state = opened.edit.difference, opened.state
+    event = lines.event(
+        "asked_changed",
+        time.time(),
+        withdrawn=[state.seqs[row] for row in difference.withdrawn],
+        restored=[state.seqs[row] for row in difference.restored],
+        adding=difference.added,
+        sha256=opened.edit.asked.source.sha256,
+    )
+    engine.journal.append(Log.EVENTS, event)
+    for row in difference.withdrawn:
+        state.withdraw(row)
+    for row in difference.restored:
+        state.withdraw(row, False)
+    _write_items(opened, engine)
+    for number, new in enumerate(opened.edit.check.rows()):
+        if difference.is_added[number]:
+            engine.log_request(new)
+    await engine.journal.flush()
+    check = opened.edit.check
+    check.simulated = check.simulated or opened.record.simulated
+    record = describe(opened.record.name, opened.edit.asked, check, opened.record.items, opened.record.requests)
+    record = msgspec.structs.replace(record, created_at=opened.record.created_at, source=opened.record.source)
+    opened.disk.replace(opened.folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+
+
+def _write_items(opened: Opened, engine: Engine) -> None:
+    """Log the items that a changed dataset brought; the last line of an item counts."""
+    assert opened.edit is not None
+    known = read_items(opened.folder)
+    for item in opened.edit.asked.job.items():
+        line = msgspec.json.encode(item)
+        if item.item not in known or msgspec.json.encode(known[item.item]) != line:
+            engine.journal.append(Log.ITEMS, line[1:])
+
+
+def _replay(opened: Opened, engine: Engine) -> None:
+    if not opened.job.follows_up or opened.made:
+        return
+    replayed = replay(opened.folder, opened.record, opened.job, opened.catalog)
+    engine.outcomes.update(replayed.outcomes)
+    for new in replayed.unlogged:
+        engine.log_request(new)
+
+
+def _result(opened: Opened, engine: Engine, attempts_before: int) -> Result:
+    lanes = tuple(opened.state.lanes)
+    code, reason = _why(opened, engine)
+    return Result(
+        folder=opened.folder,
+        exit_code=code,
+        reason=reason,
+        asked=sum(lane.asked for lane in lanes),
+        answered=sum(lane.answered for lane in lanes),
+        failed=sum(lane.failed for lane in lanes),
+        sent=sum(lane.attempts for lane in lanes) - attempts_before,
+        lanes=lanes,
+        outcomes=dict(engine.outcomes),
+        simulated=opened.record.simulated,
+    )
+
+
+def _why(opened: Opened, engine: Engine) -> tuple[int, str]:
+    """(exit code, sentence) of the first reason in the order of precedence."""
+    failed = sum(lane.failed for lane in opened.state.lanes)
+    reasons = {0: "every request is answered"}
+    if failed:
+        reasons[3] = f"finished; {failed:,} requests failed for good (overnight retry puts them up again)"
+    for lane in engine.lanes.values():
+        if lane.stopped is not None:
+            reasons.setdefault(lane.stopped.exit_code, f"lane {lane.name} stopped: {lane.stopped.reason}")
+    if engine.stopping is StopKind.INTERRUPTED:
+        reasons[130] = "interrupted"
+    elif engine.stopping is StopKind.CANNOT_WRITE:
+        full = engine.journal.disk_full
+        reasons[8] = "the disk is full" if full else str(engine.journal.failure or "the log cannot be written")
+    return next((code, reasons[code]) for code in _PRECEDENCE if code in reasons)

@@ -1,0 +1,69 @@
+"""What a run is made from: a manifest, a job spec, or a run folder that holds all it needs."""
+
+import hashlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.manifest import ManifestJob
+from jobs.protocol import Job
+from jobs.spec import LoadedSpec, load_spec, restore_spec
+from outputs.run_record import PromptRecord, RunRecord, Source
+from prompts.input_error import InputError
+
+DEFAULT_RUNS = Path("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A source as read: its job, and what `run.json` will say of it."""
+
+    path: Path
+    source: Source
+    job: Job
+    spec: LoadedSpec | None = None
+
+    @property
+    def default_out(self) -> Path:
+        """Where the run goes where no --out is given."""
+        if self.spec is not None and self.spec.out is not None:
+            return self.spec.out
+        return DEFAULT_RUNS / self.path.stem
+
+    @property
+    def prompts(self) -> tuple[PromptRecord, ...]:
+        spec = self.spec
+        return () if spec is None else tuple(PromptRecord(p.name, p.version, p.sha256, p.text) for p in spec.prompts)
+
+
+def read_source(path: Path, providers: Collection[str]) -> Asked:
+    """A manifest or a spec (`*.toml`). Raises InputError."""
+    if path.suffix == ".toml":
+        spec = load_spec(path, providers)
+        return Asked(path, Source("spec", path.name, _sha256(path)), spec.job, spec)
+    return Asked(path, Source("manifest", path.name, _sha256(path)), ManifestJob(path))
+
+
+def recorded_job(record: RunRecord, providers: Collection[str]) -> Job:
+    """The job of a run folder, from its record alone. Raises InputError."""
+    if record.spec_text is None:
+        return ManifestJob(None)
+    texts = {prompt.name: prompt.text for prompt in record.prompts}
+    return restore_spec(record.spec_text, texts, providers, record.name).job
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise InputError("no such file", file=path) from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from None
+
+
+Progress = Callable[[str, int], None]  # (what is being done, rows so far)
+
+
+def silent(what: str, rows: int) -> None:
+    """A progress that tells nobody."""

@@ -1,0 +1,98 @@
+"""How a run stands, from its log and its lock alone: while it runs, and after."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestrator.folder_lock import live_pid
+from outputs.fold import LaneTotals, fold
+from outputs.journal import Log
+from outputs.log_reader import read_lines
+from outputs.run_record import read_run_record
+
+_RATE_WINDOW_S = 60.0
+_TAIL_BYTES = 8 << 20
+
+
+class _At(msgspec.Struct):
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A run at one moment. Money in USD; `rate` is answers per second over the last minute before the newest answer."""
+
+    folder: Path
+    name: str
+    job: str
+    simulated: bool
+    pid: int | None  # of the process that works on it; None where there is none
+    asked: int
+    answered: int
+    failed: int
+    in_flight: int
+    attempts: int
+    cost_usd: float
+    maybe_usd: float
+    maybe_billed: int
+    unpriced: int
+    rate: float
+    last_stop: str | None
+    exit_code: int | None
+    lanes: tuple[LaneTotals, ...]
+
+    @property
+    def unsent(self) -> int:
+        return self.asked - self.answered - self.failed
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        document: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
+        document["unsent"] = self.unsent
+        document["running"] = self.pid is not None
+        return document
+
+
+def read_status(folder: Path) -> Status:
+    """Fold the log. Raises InputError where the folder is no run or its log is damaged."""
+    record = read_run_record(folder)
+    pid = live_pid(folder)
+    state = fold(folder)
+    stop = state.last_event if state.last_event is not None and state.last_event.event == "stop" else None
+    lanes = tuple(state.lanes)
+    return Status(
+        folder=folder,
+        name=record.name,
+        job=record.job,
+        simulated=record.simulated,
+        pid=pid,
+        asked=sum(lane.asked for lane in lanes),
+        answered=sum(lane.answered for lane in lanes),
+        failed=sum(lane.failed for lane in lanes),
+        in_flight=len(state.open_attempts) if pid is not None else 0,
+        attempts=sum(lane.attempts for lane in lanes),
+        cost_usd=sum(lane.cost_usd for lane in lanes),
+        maybe_usd=sum(lane.maybe_usd for lane in lanes),
+        maybe_billed=sum(lane.maybe_billed for lane in lanes) + (0 if pid is not None else len(state.open_attempts)),
+        unpriced=sum(lane.unpriced for lane in lanes),
+        rate=_recent_rate(folder / Log.RESPONSES.file_name),
+        last_stop=None if stop is None else stop.reason,
+        exit_code=None if stop is None else stop.exit_code,
+        lanes=lanes,
+    )
+
+
+def _recent_rate(path: Path) -> float:
+    """Answers per second in the last minute of the log, from its last few megabytes."""
+    if not path.exists():
+        return 0.0
+    start = max(0, path.stat().st_size - _TAIL_BYTES)
+    lines = (line for _, line in read_lines(path, start))
+    if start:
+        next(lines, None)  # begins somewhere inside a line
+    times = [msgspec.json.decode(line, type=_At).at for line in lines]
+    recent = [at for at in times if at > times[-1] - _RATE_WINDOW_S]
+    span = recent[-1] - recent[0] if recent else 0.0
+    return (len(recent) - 1) / span if span > 0 else 0.0

@@ -1,0 +1,245 @@
+"""The state of a run as a fold over its log: what is asked, answered, failed, open, and what it cost.
+
+The engine folds the same steps while it runs as a replay does from disk, so there is one account of what a line means.
+Memory: about 30 bytes a row; bodies stay on disk.
+"""
+
+from array import array
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from enum import IntFlag
+from pathlib import Path
+
+from outputs.log_reader import Record, merged
+from outputs.records import AttemptLine, ErrorLine, EventLine, RequestHead, ResponseHead
+from providers.wire import Billing, FailureKind, Usage
+
+
+class RowFlag(IntFlag):
+    """What is known of a row; several may hold."""
+
+    ANSWERED = 1
+    FAILED = 2  # finally: its line is in errors.jsonl and nobody asked for a retry
+    WITHDRAWN = 4  # an edited manifest asks for it no more
+    SETTLED_BEFORE = 8  # answered or finally failed at least once
+
+
+UNCOUNTED = frozenset(
+    {FailureKind.THROTTLED.value, "killed", "not_sent"}
+)  # failures that use up none of a row's attempts
+
+
+@dataclass(slots=True)
+class LaneTotals:
+    """Counts of one lane (a provider and model). Money in USD; `unpriced` counts answers without a known price."""
+
+    provider: str
+    model: str
+    asked: int = 0
+    answered: int = 0
+    failed: int = 0
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    maybe_usd: float = 0.0
+    maybe_billed: int = 0
+    unpriced: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def open(self) -> int:
+        """Rows neither answered nor finally failed."""
+        return self.asked - self.answered - self.failed
+
+
+@dataclass(slots=True)
+class OpenAttempt:
+    """An attempt whose settlement is not on disk."""
+
+    attempt: int
+    reserved_usd: float | None
+
+
+class RunState:
+    """Rows by number (their order in `requests.jsonl`), lanes by number, and the fold's steps."""
+
+    def __init__(self) -> None:
+        self.seqs = array("Q")
+        self.offsets = array("Q")
+        self.lane_of = array("H")
+        self.flags = bytearray()
+        self.failed_attempts = bytearray()  # those that count against the row's limit; 255 at most
+        self.attempts = bytearray()  # all of them; 255 at most
+        self.answer_seqs = array("Q")  # of the last answer; 0 where there is none
+        self.lanes: list[LaneTotals] = []
+        self._lane_numbers: dict[tuple[str, str], int] = {}
+        self.open_attempts: dict[int, OpenAttempt] = {}
+        self.pending_addition = 0  # request lines that an unfinished edit of the manifest still owes
+        self.sha256: str | None = None  # of the manifest that the last edit came from
+        self.last_event: EventLine | None = None
+
+    def __len__(self) -> int:
+        return len(self.seqs)
+
+    def row_of(self, request_seq: int) -> int | None:
+        """The row whose request line has this seq, or None."""
+        row = bisect_left(self.seqs, request_seq)
+        return row if row < len(self.seqs) and self.seqs[row] == request_seq else None
+
+    def lane_number(self, provider: str, model: str) -> int:
+        key = (provider, model)
+        number = self._lane_numbers.get(key)
+        if number is None:
+            number = self._lane_numbers[key] = len(self.lanes)
+            self.lanes.append(LaneTotals(provider, model))
+        return number
+
+    def is_open(self, row: int) -> bool:
+        """Whether the row still wants an answer."""
+        return not self.flags[row] & (RowFlag.ANSWERED | RowFlag.FAILED | RowFlag.WITHDRAWN)
+
+    # The steps of the fold.
+
+    def add_request(self, seq: int, offset: int, lane: int) -> int:
+        """A request line; returns its row."""
+        self.seqs.append(seq)
+        self.offsets.append(offset)
+        self.lane_of.append(lane)
+        self.flags.append(0)
+        self.failed_attempts.append(0)
+        self.attempts.append(0)
+        self.answer_seqs.append(0)
+        self.lanes[lane].asked += 1
+        if self.pending_addition:
+            self.pending_addition -= 1
+        return len(self.seqs) - 1
+
+    def begin_attempt(self, row: int, attempt: int, reserved_usd: float | None) -> None:
+        """The line before an attempt. One that was open before was never settled: killed, and maybe billed."""
+        if row in self.open_attempts:
+            self.settle_open_as_killed(row)
+        self.open_attempts[row] = OpenAttempt(attempt, reserved_usd)
+        self.attempts[row] = min(attempt, 255)
+        self.lanes[self.lane_of[row]].attempts += 1
+
+    def settle_open_as_killed(self, row: int) -> None:
+        """An attempt whose process ended before it settled: nobody knows whether it was billed."""
+        self.settle_attempt(row, Billing.MAYBE, "killed")
+
+    def settle_attempt(self, row: int, billing: Billing, kind: str) -> None:
+        """An attempt that ended without an answer."""
+        open_attempt = self.open_attempts.pop(row, None)
+        lane = self.lanes[self.lane_of[row]]
+        lane.failures[kind] = lane.failures.get(kind, 0) + 1
+        if billing is Billing.MAYBE:
+            lane.maybe_billed += 1
+            if open_attempt is not None and open_attempt.reserved_usd is not None:
+                lane.maybe_usd += open_attempt.reserved_usd
+        if kind not in UNCOUNTED and self.failed_attempts[row] < 255:
+            self.failed_attempts[row] += 1
+
+    def answer(self, row: int, seq: int, usage: Usage | None, cost_usd: float | None) -> bool:
+        """An answer's line; returns whether the row had been settled before."""
+        self.open_attempts.pop(row, None)
+        lane = self.lanes[self.lane_of[row]]
+        repeat = self._settle(row, RowFlag.ANSWERED, lane)
+        self.answer_seqs[row] = seq
+        if usage is not None:
+            lane.input_tokens += usage.input_tokens
+            lane.output_tokens += usage.output_tokens
+        if cost_usd is None:
+            lane.unpriced += 1
+        else:
+            lane.cost_usd += cost_usd
+        return repeat
+
+    def fail(self, row: int) -> bool:
+        """A line of `errors.jsonl`; returns whether the row had been settled before."""
+        return self._settle(row, RowFlag.FAILED, self.lanes[self.lane_of[row]])
+
+    def _settle(self, row: int, now: RowFlag, lane: LaneTotals) -> bool:
+        flags = self.flags[row]
+        if not flags & RowFlag.WITHDRAWN:
+            self._count(lane, flags, -1)
+        flags = (flags & ~(RowFlag.ANSWERED | RowFlag.FAILED)) | now
+        if not flags & RowFlag.WITHDRAWN:
+            self._count(lane, flags, 1)
+        repeat = bool(flags & RowFlag.SETTLED_BEFORE)
+        self.flags[row] = flags | RowFlag.SETTLED_BEFORE
+        return repeat
+
+    @staticmethod
+    def _count(lane: LaneTotals, flags: int, by: int) -> None:
+        if flags & RowFlag.ANSWERED:
+            lane.answered += by
+        elif flags & RowFlag.FAILED:
+            lane.failed += by
+
+    def retry_failed(self) -> int:
+        """Put the finally failed rows up again, with all their attempts; returns how many."""
+        count = 0
+        for row, flags in enumerate(self.flags):
+            if flags & RowFlag.FAILED and not flags & RowFlag.WITHDRAWN:
+                self.flags[row] = flags & ~RowFlag.FAILED
+                self.failed_attempts[row] = 0
+                self.lanes[self.lane_of[row]].failed -= 1
+                count += 1
+        return count
+
+    def withdraw(self, row: int, withdrawn: bool = True) -> None:
+        """Take a row out of what is asked for, or back in; its answer, if any, stays known."""
+        flags = self.flags[row]
+        if bool(flags & RowFlag.WITHDRAWN) == withdrawn:
+            return
+        lane = self.lanes[self.lane_of[row]]
+        by = -1 if withdrawn else 1
+        lane.asked += by
+        self._count(lane, flags, by)
+        self.flags[row] = flags | RowFlag.WITHDRAWN if withdrawn else flags & ~RowFlag.WITHDRAWN
+
+    def apply(self, offset: int, record: Record) -> bool:
+        """Fold one record of the log. Returns whether it settles a row that had been settled before."""
+        match record:
+            case RequestHead():
+                self.add_request(record.seq, offset, self.lane_number(record.provider, record.model))
+            case AttemptLine():
+                self._apply_attempt(record)
+            case ResponseHead():
+                if (row := self.row_of(record.request)) is not None:
+                    return self.answer(row, record.seq, record.usage, record.cost_usd)
+            case ErrorLine():
+                if (row := self.row_of(record.request)) is not None:
+                    return self.fail(row)
+            case EventLine():
+                self._apply_event(record)
+        return False
+
+    def _apply_attempt(self, record: AttemptLine) -> None:
+        row = self.row_of(record.request)
+        if row is None:
+            return
+        if record.settled is None:
+            self.begin_attempt(row, record.attempt, record.reserved_usd)
+        else:
+            self.settle_attempt(row, record.settled, record.kind or "unknown")
+
+    def _apply_event(self, record: EventLine) -> None:
+        self.last_event = record
+        if record.event == "retry":
+            self.retry_failed()
+        elif record.event == "asked_changed":
+            self.pending_addition = record.adding
+            self.sha256 = record.sha256
+            for seqs, withdrawn in ((record.withdrawn, True), (record.restored, False)):
+                for seq in seqs:
+                    if (row := self.row_of(seq)) is not None:
+                        self.withdraw(row, withdrawn)
+
+
+def fold(folder: Path) -> RunState:
+    """The state of the run in `folder`. Raises InputError where its log is damaged."""
+    state = RunState()
+    for _, offset, record in merged(folder):
+        state.apply(offset, record)
+    return state

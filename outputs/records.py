@@ -1,0 +1,132 @@
+"""The lines of a run's log, as they are read back: each record names the fields a reader needs and skips the rest.
+
+Every line starts with `seq`. `request` is the seq of the request's own line, which is how lines of different files
+belong together; times (`at`) are seconds since 1970 UTC; money is USD.
+"""
+
+from typing import Any
+
+import msgspec
+
+from providers.wire import Billing, Usage
+
+NULL = msgspec.Raw(b"null")
+
+
+class RequestLine(msgspec.Struct, frozen=True):
+    """A line of `requests.jsonl`: a manifest line with its lane and fingerprint. Raw fields keep their JSON bytes."""
+
+    seq: int
+    custom_id: msgspec.Raw
+    url: str
+    provider: str
+    model: str
+    fingerprint: str
+    body: msgspec.Raw
+    method: str = "POST"
+    metadata: msgspec.Raw = NULL
+
+
+class RequestHead(msgspec.Struct, frozen=True):
+    """What a replay needs of a request."""
+
+    seq: int
+    custom_id: str
+    provider: str
+    model: str
+    fingerprint: str
+    after: int | None = None  # the seq of the settlement that a derived request follows from
+
+
+class AttemptLine(msgspec.Struct, frozen=True):
+    """A line of `attempts.jsonl`.
+
+    Without `settled` it stands before an attempt: what it may cost at most (`reserved_usd`, null where unpriced). With
+    `settled` it says how the attempt ended. An answered attempt's settlement is its line in `responses.jsonl` instead.
+    """
+
+    seq: int
+    request: int
+    attempt: int
+    at: float = 0.0
+    reserved_usd: float | None = None
+    settled: Billing | None = None
+    kind: str | None = None
+    status: int | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class ResponseHead(msgspec.Struct, frozen=True):
+    """What a replay needs of a line of `responses.jsonl`: all but the body."""
+
+    seq: int
+    request: int
+    attempts: int
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    latency_s: float = 0.0
+    at: float = 0.0
+
+
+class HttpResponse(msgspec.Struct, frozen=True):
+    """The `response` of a line in the OpenAI Batch output format."""
+
+    status_code: int
+    body: msgspec.Raw
+    request_id: str | None = None
+
+
+class ResponseLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole line of `responses.jsonl`."""
+
+    seq: int
+    request: int
+    custom_id: str
+    provider: str
+    model: str
+    fingerprint: str
+    attempts: int
+    at: float
+    latency_s: float
+    response: HttpResponse
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    metadata: dict[str, Any] | None = None
+    body_sha256: str = ""
+
+
+class ErrorInfo(msgspec.Struct, frozen=True):
+    """Why a request finally failed: `code` is the failure's kind."""
+
+    code: str
+    message: str
+
+
+class ErrorLine(msgspec.Struct, frozen=True):
+    """A line of `errors.jsonl`."""
+
+    seq: int
+    request: int
+    custom_id: str
+    error: ErrorInfo
+    attempts: int = 0
+    metadata: dict[str, Any] | None = None
+
+
+class EventLine(msgspec.Struct, frozen=True):
+    """A line of `events.jsonl`. The fields beyond `event` belong to the kinds that a replay acts on.
+
+    `retry`: finally failed rows are put up again. `asked_changed`: an edited manifest withdrew and restored the
+    requests with these seqs, and `adding` new request lines follow it.
+    """
+
+    seq: int
+    event: str
+    at: float = 0.0
+    withdrawn: tuple[int, ...] = ()
+    restored: tuple[int, ...] = ()
+    adding: int = 0
+    sha256: str | None = None
+    reason: str | None = None
+    exit_code: int | None = None

@@ -1,0 +1,164 @@
+"""Versioned prompts: a Markdown file with a TOML header between two `+++` lines and a Jinja body.
+
+A prompt is known by its name, its version and the SHA-256 of its file. The same text and variables always render to the
+same words: templates run sandboxed, without globals, files or chance. Every fault is an `InputError`.
+"""
+
+import hashlib
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from prompts.input_error import InputError
+from prompts.toml_text import convert_table, near_miss, parse_toml
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from jinja2.sandbox import SandboxedEnvironment
+
+SHIPPED = Path(__file__).parent
+FENCE = "+++"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """What the TOML header may say. `scale` is (lowest, highest); `dimensions` are the labels that the answer uses."""
+
+    name: str
+    version: str
+    role: str
+    variables: tuple[str, ...] = ()
+    parser: str | None = None
+    scale: tuple[int, int] | None = None
+    dimensions: tuple[str, ...] = ()
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """One prompt as it stands in its file: `text` is the whole file, `sha256` is of the file's bytes, in hex.
+
+    `source` names the file in errors, and `body` starts at the file's line `body_line`.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    text: str
+    role: str
+    variables: tuple[str, ...]
+    parser: str | None
+    scale: tuple[int, int] | None
+    dimensions: tuple[str, ...]
+    body: str
+    body_line: int
+    source: str
+
+    def render(self, **variables: Any) -> str:
+        """The words to send. Raises InputError for a missing or undeclared variable, or a template that fails."""
+        for name in self.variables:
+            if name not in variables:
+                raise InputError("the prompt needs this variable and did not get it", file=self.source, field=name)
+        for name in variables:
+            if name not in self.variables:
+                raise InputError("the prompt's header does not declare this variable", file=self.source, field=name)
+        try:
+            return _compiled(self.body).render(variables)
+        except Exception as error:  # a template may run any expression, so any error of an expression can come out
+            raise InputError(f"cannot render: {error}", file=self.source, field="body") from error
+
+
+def load_prompt(name: str, folder: Path | None = None) -> Prompt:
+    """The prompt `name`, from `folder` where that has it, else the shipped one."""
+    if not _NAME.fullmatch(name):
+        raise InputError("a prompt's name has letters, digits, '_' and '-' only", field=f"prompt {name!r}")
+    folders = [SHIPPED] if folder is None else [folder, SHIPPED]
+    for path in (place / f"{name}.md" for place in folders):
+        if path.is_file():
+            return read_prompt(path)
+    known = {path.stem for place in folders for path in place.glob("*.md")}
+    raise InputError(f"no such prompt{near_miss(name, known)}", field=f"prompt {name!r}")
+
+
+def read_prompt(path: Path) -> Prompt:
+    """The prompt in the file `path`, whose stem must be the prompt's name."""
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise InputError(f"cannot read the prompt: {error.strerror}", file=path) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {error.start}", file=path) from None
+    prompt = parse_prompt(text, str(path))
+    if prompt.name != path.stem:
+        raise InputError(f"is {prompt.name!r}, but the file's name says {path.stem!r}", file=path, field="name")
+    return prompt
+
+
+def parse_prompt(text: str, source: str) -> Prompt:
+    """Read a prompt from the whole text of its file; `source` names it in errors."""
+    head, body, body_line = _split(text, source)
+    header = convert_table(parse_toml(head, file=source, lines_before=1), Header, file=source)
+    _check_header(header, source)
+    _check_body(body, body_line, header.variables, source)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    fields = msgspec.structs.asdict(header)
+    return Prompt(**fields, sha256=sha256, text=text, body=body, body_line=body_line, source=source)
+
+
+def _split(text: str, source: str) -> tuple[str, str, int]:
+    """The header, the body and the body's first line number, counted from 1."""
+    lines = text.removeprefix("\ufeff").split("\n")
+    fences = [number for number, line in enumerate(lines) if line.rstrip() == FENCE][:2]
+    if len(fences) < 2 or fences[0] != 0:
+        raise InputError(f"a prompt starts with a TOML header between two {FENCE} lines", file=source, line=1)
+    head, body = "".join(f"{line}\n" for line in lines[1 : fences[1]]), "\n".join(lines[fences[1] + 1 :])
+    if not body.strip():
+        raise InputError("nothing follows the header", file=source, line=fences[1] + 1, field="body")
+    return head, body, fences[1] + 2
+
+
+def _check_header(header: Header, source: str) -> None:
+    if not _NAME.fullmatch(header.name):
+        raise InputError("letters, digits, '_' and '-' only", file=source, field="name")
+    if not header.version.strip():
+        raise InputError("is empty", file=source, field="version")
+    if header.scale is not None and header.scale[0] >= header.scale[1]:
+        raise InputError("the lowest score comes first: [0, 100]", file=source, field="scale")
+    keys = [label.strip().lower() for label in header.dimensions]
+    if "" in keys or len(set(keys)) < len(keys):
+        raise InputError("labels must differ and must not be empty", file=source, field="dimensions")
+    if header.parser is not None and (header.scale is None or not keys):
+        raise InputError(f"parser {header.parser!r} needs scale and dimensions too", file=source, field="parser")
+
+
+def _check_body(body: str, body_line: int, declared: tuple[str, ...], source: str) -> None:
+    from jinja2 import TemplateSyntaxError, meta, nodes
+
+    try:
+        tree = _environment().parse(body)
+        undeclared = meta.find_undeclared_variables(tree) - set(declared)
+    except TemplateSyntaxError as error:
+        line = body_line + error.lineno - 1
+        raise InputError(f"template: {error.message}", file=source, line=line, field="body") from None
+    if undeclared:
+        node = next(node for node in tree.find_all(nodes.Name) if node.name in undeclared)
+        known = near_miss(node.name, declared)
+        line = body_line + node.lineno - 1
+        raise InputError(f"not among the header's variables{known}", file=source, line=line, field=node.name)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> "SandboxedEnvironment":
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.globals.clear()
+    del environment.filters["random"]  # a request must not depend on chance
+    return environment
+
+
+@lru_cache(maxsize=64)
+def _compiled(body: str) -> "Template":
+    return _environment().from_string(body)

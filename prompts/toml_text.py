@@ -1,0 +1,68 @@
+"""TOML that a person wrote, read into typed records. Every fault is an `InputError` that names the line or the key."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from prompts.input_error import InputError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_PLACE = re.compile(r"(?P<what>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<key>.*)`")
+
+
+def near_miss(word: str, known: Collection[str]) -> str:
+    """`: did you mean X?` where one or two known words are close to `word`, else `: known here: X, Y`."""
+    close = difflib.get_close_matches(word, known, n=2)
+    if close:
+        return f": did you mean {' or '.join(map(repr, close))}?"
+    return f": known here: {', '.join(sorted(known)) or 'nothing'}"
+
+
+def parse_toml(text: str, *, file: Path | str, lines_before: int = 0) -> dict[str, Any]:
+    """Parse TOML. `lines_before` counts the lines of the file above `text`, so that errors name the file's own line."""
+    try:
+        return tomllib.loads(text.removeprefix("\ufeff"))
+    except tomllib.TOMLDecodeError as error:
+        place = _PLACE.fullmatch(str(error))
+        if place is None:
+            raise InputError(f"not TOML: {error}", file=file) from None
+        line = int(place["line"]) if place["line"] else text.count("\n") + 1
+        column = f" (column {place['column']})" if place["column"] else ""
+        raise InputError(f"not TOML: {place['what']}{column}", file=file, line=lines_before + line) from None
+
+
+def convert_table(table: Mapping[str, Any], kind: type[T], *, file: Path | str) -> T:
+    """Read a table as a record of `kind`. Raises InputError naming a key that is unknown, missing or mistyped."""
+    _refuse_unknown_keys(table, kind, file, prefix="")
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError as error:
+        what, path = _read_fault(str(error))
+        raise InputError(what, file=file, field=path) from None
+
+
+def _read_fault(error: str) -> tuple[str, str | None]:
+    """What is wrong, and the key's path, in msgspec's words for it."""
+    what, _, place = error.partition(" - at `$")
+    path = place.rstrip("`").removeprefix(".")
+    missing = _MISSING.fullmatch(what)
+    if missing:
+        return "is missing", ".".join(part for part in (path, missing["key"]) if part)
+    return what, path or None
+
+
+def _refuse_unknown_keys(table: Mapping[str, Any], kind: type[msgspec.Struct], file: Path | str, prefix: str) -> None:
+    known = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in table.items():
+        if key not in known:
+            raise InputError(f"unknown key{near_miss(key, known)}", file=file, field=prefix + key)
+        inner = known[key]
+        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            _refuse_unknown_keys(value, inner, file, prefix=f"{prefix}{key}.")

@@ -1,0 +1,133 @@
+"""The chat completions endpoint: one call from its bytes to an answer, a refusal or a fault."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from providers.simulator import bodies
+from providers.simulator.answer import answer
+from providers.simulator.chat import BadBodyError, Chat, read_chat, read_json
+from providers.simulator.draws import identifier
+from providers.simulator.faults import Fault, FaultKind, draw_fault, latency_s
+from providers.simulator.limits import Limits, Refusal, reset_text, retry_headers
+from providers.simulator.settings import SimulatorSettings
+from providers.simulator.stats import Tally
+
+_GATEWAY_PAGE = b"<html><head><title>Simulated gateway</title></head><body>The upstream did not answer.</body></html>\n"
+
+
+def json_response(status: int, value: Any, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, body=bodies.pretty(value), headers=headers, content_type="application/json")
+
+
+class ChatEndpoint:
+    """Answers calls until `closing` is set; then what hangs is dropped."""
+
+    def __init__(
+        self, settings: SimulatorSettings, tally: Tally, closing: asyncio.Event, clock: Callable[[], float]
+    ) -> None:
+        self._settings = settings
+        self._tally = tally
+        self._closing = closing
+        self._clock = clock
+        self._limits = Limits(settings, clock())
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self._tally.arrive()
+        try:
+            return await self._call(request)
+        except web.HTTPRequestEntityTooLarge:
+            self._tally.refused += 1
+            raise
+        finally:
+            self._tally.leave()
+
+    async def _call(self, request: web.Request) -> web.StreamResponse:
+        body_digest, value = read_json(await request.read())
+        times_seen = self._tally.see(body_digest)
+        headers = {"x-request-id": f"req_{identifier(self._settings.seed, body_digest, f'request {times_seen}')}"}
+        try:
+            chat = read_chat(value)
+        except BadBodyError as problem:
+            return self._refused(problem, headers)
+        if refusal := self._limits.admit(chat.prompt_tokens(), self._clock()):
+            return self._limited(chat, refusal, headers)
+        if fault := draw_fault(self._settings, body_digest, times_seen):
+            return await self._faulty(request, chat, body_digest, fault, headers)
+        await asyncio.sleep(latency_s(self._settings, body_digest))
+        response = self._answered(chat, body_digest, headers)
+        self._tally.answered += 1
+        return response
+
+    def _refused(self, problem: BadBodyError, headers: dict[str, str]) -> web.Response:
+        self._tally.refused += 1
+        return json_response(
+            400, bodies.error(problem.message, "invalid_request_error", problem.param, problem.code), headers
+        )
+
+    def _limited(self, chat: Chat, refusal: Refusal, headers: dict[str, str]) -> web.Response:
+        self._tally.limited += 1
+        told = self._limits.headers(self._clock()) | retry_headers(refusal.wait_s)
+        return json_response(429, bodies.limited(chat.model, refusal), headers | told)
+
+    def _answered(self, chat: Chat, body_digest: bytes, headers: dict[str, str]) -> web.Response:
+        settings = self._settings
+        made = answer(settings.seed, chat, body_digest, settings.answer_tokens)
+        now = self._clock()
+        self._limits.charge(made.completion_tokens, now)
+        body = bodies.completion(chat, made, identifier(settings.seed, body_digest, "completion"))
+        return json_response(200, body, headers | self._limits.headers(now))
+
+    async def _faulty(
+        self, request: web.Request, chat: Chat, body_digest: bytes, fault: Fault, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        self._tally.fault(fault.kind)
+        if fault.kind is FaultKind.THROTTLE:
+            return self._throttled(chat, headers)
+        if fault.kind is FaultKind.HANG:
+            await self._closing.wait()
+            return _drop(request)
+        await asyncio.sleep(latency_s(self._settings, body_digest))
+        if fault.kind is FaultKind.ERROR:
+            message = "The server had an error while processing your request."
+            return json_response(500, bodies.error(message, "server_error"), headers)
+        if fault.kind is FaultKind.DROPPED_EARLY:
+            return _drop(request)
+        return await self._spoilt(request, self._answered(chat, body_digest, headers), fault)
+
+    def _throttled(self, chat: Chat, headers: dict[str, str]) -> web.Response:
+        wait_s = self._settings.throttle_wait_s
+        unlimited = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset_text(wait_s)}
+        told = unlimited | self._limits.headers(self._clock()) | retry_headers(wait_s)
+        return json_response(429, bodies.throttled(chat.model, "requests", wait_s), headers | told)
+
+    async def _spoilt(self, request: web.Request, response: web.Response, fault: Fault) -> web.StreamResponse:
+        """An answer whose body is no JSON, ends early, or is torn off by a closed connection."""
+        body = response.body
+        assert isinstance(body, bytes)
+        part = body[: max(1, int(len(body) * fault.share))]
+        if fault.kind is FaultKind.NOT_JSON:
+            response.body, response.content_type = _GATEWAY_PAGE, "text/html"
+        elif fault.kind is FaultKind.TRUNCATED:
+            response.body = part
+        else:
+            return await _send_part(request, response, len(body), part)
+        return response
+
+
+def _drop(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()  # for the framework; the connection is gone
+
+
+async def _send_part(request: web.Request, whole: web.Response, length: int, part: bytes) -> web.StreamResponse:
+    torn = web.StreamResponse(headers=whole.headers)
+    torn.content_length = length
+    await torn.prepare(request)
+    await torn.write(part)
+    if request.transport is not None:
+        request.transport.close()
+    return torn

@@ -1,0 +1,110 @@
+"""The simulated judge: it sees in a prompt which scores are asked for, and gives them by overlap of words.
+
+A slot is a line such as `- Accuracy: [[0-100]]`. What is judged stands in `<candidate>` and `<reference>` tags of the
+last user message; a prompt with other tags has its last two blocks compared; one without gets drawn scores.
+"""
+
+import re
+from random import Random
+
+import msgspec
+
+from providers.simulator.alternatives import plain_token, score_token
+from providers.simulator.chat import Chat
+from providers.simulator.draws import generator, uniform
+from providers.simulator.overlap import Overlap, best_overlap
+from providers.simulator.tokens import Token, split
+
+_SLOT = re.compile(
+    r"(?:^[ \t]*(?:(?:[-*+•]|\d+[.)])[ \t]+)?|`)[*_\"]*"
+    r"(?P<label>[^\W\d_][^:\n\[\]`*]{0,60}?)[*_\" ]*:[*_\" ]*"
+    r"\[\[\s*(?P<low>-?\d{1,6})\s*[-–]\s*(?P<high>-?\d{1,6})\s*\]\]",
+    re.MULTILINE,
+)
+_BLOCK = re.compile(r"<(?P<tag>[A-Za-z][\w-]*)>(?P<text>.*?)</(?P=tag)>", re.DOTALL)
+_NOISE = 0.02  # standard deviation of a score's centre, as a share of the scale
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """One score that a prompt asks for, on a scale of integers with both ends."""
+
+    label: str
+    low: int
+    high: int
+
+
+def score_slots(prompt: str) -> list[Slot]:
+    """The slots of a prompt in their order; the first of a label counts, and an empty scale is none."""
+    slots: dict[str, Slot] = {}
+    for found in _SLOT.finditer(prompt) if "[[" in prompt else ():
+        slot = Slot(found["label"].strip(), int(found["low"]), int(found["high"]))
+        if slot.low < slot.high:
+            slots.setdefault(slot.label, slot)
+    return list(slots.values())
+
+
+def tagged(text: str, tag: str) -> list[str]:
+    """What stands between each innermost `<tag>` and `</tag>`; a tag that is only spoken of is not one."""
+    parts = text.split(f"<{tag}>")[1:]
+    return [part.partition(f"</{tag}>")[0].strip() for part in parts if f"</{tag}>" in part]
+
+
+def judged_overlap(text: str) -> Overlap | None:
+    """The overlap of what a prompt compares; None where it compares nothing."""
+    candidates, references = tagged(text, "candidate"), tagged(text, "reference")
+    if candidates:
+        return best_overlap(candidates[-1], references) if references else None
+    blocks = [found["text"] for found in _BLOCK.finditer(text)]
+    return best_overlap(blocks[-1], blocks[-2:-1]) if len(blocks) > 1 else None
+
+
+def quality(label: str, found: Overlap) -> float:
+    """How good, from 0 to 1, the overlap is in what a label asks for."""
+    name = label.lower()
+    if any(word in name for word in ("accura", "precis", "correct", "faithful")):
+        return found.precision
+    if any(word in name for word in ("complete", "recall", "coverage", "detail")):
+        return found.recall
+    if any(word in name for word in ("concis", "brevity", "length")):
+        # Words that no reference has are surplus, however many there are.
+        return (found.length_ratio + found.precision) / 2
+    return found.f1
+
+
+def judge_tokens(seed: int, chat: Chat, body_digest: bytes, slots: list[Slot], choice: int) -> list[Token]:
+    """One judgement: a few sentences of reasoning, then a line for each slot, its score a token of its own.
+
+    Choices differ in what they sample, not in the distributions they sample from.
+    """
+    found = judged_overlap(chat.last_user_text)
+    words = generator(seed, body_digest, f"judge words {choice}")
+    count = chat.alternatives
+    tokens = _worded(_reasoning(found, words), words, count)
+    for slot in slots:
+        shape = generator(seed, body_digest, f"shape {slot.label}")
+        sampling = generator(seed, body_digest, f"sample {slot.label} {choice}")
+        value = uniform(seed, body_digest, f"value {slot.label}") if found is None else quality(slot.label, found)
+        score = score_token(_center(slot, value, shape), slot.low, slot.high, shape, sampling, count)
+        tokens += [*_worded(f"\n{slot.label}: [[", words, count), score, *_worded("]]", words, count)]
+    return tokens
+
+
+def _center(slot: Slot, value: float, shape: Random) -> float:
+    noisy = min(1.0, max(0.0, value + shape.gauss(0.0, _NOISE)))
+    return slot.low + (slot.high - slot.low) * noisy
+
+
+def _worded(text: str, words: Random, count: int | None) -> list[Token]:
+    return [plain_token(part, words, count) for part in split(text)]
+
+
+def _reasoning(found: Overlap | None, words: Random) -> str:
+    opening = words.choice(
+        ("Taking the two texts word by word.", "Looking at which words recur.", "Counting words first.")
+    )
+    if found is None:
+        return f"{opening} There is nothing here to compare with, so the marks below are drawn by lot."
+    return (
+        f"{opening} The text under judgement shares {found.shared} words with the closest text beside it: "
+        f"{found.precision:.0%} of its own, {found.recall:.0%} of the other's."
+    )
