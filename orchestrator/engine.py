@@ -129,7 +129,10 @@ class Engine:
         self._check_quiet()
 
     async def _work(self, lane: Lane, slot: Slot) -> None:
-        while (row := await lane.take()) is not None:
+        while True:
+            row = lane.take_nowait(time.monotonic())  # a coroutine for each row is worth saving
+            if row is None and (row := await lane.take()) is None:
+                return
             try:
                 await self._attempt(lane, slot, row)
             finally:
@@ -225,7 +228,7 @@ class Engine:
             return
         wait_s = self._wait_s(lane, row, failure)
         if wait_s is not None:
-            lane.put_back(row, asyncio.get_running_loop().time() + wait_s)
+            lane.put_back(row, time.monotonic() + wait_s)
             return
         lane.throttled_since.pop(row, None)
         line = lines.error(request, attempt=attempt, at=time.time(), failure=failure, raw=body)
@@ -255,7 +258,7 @@ class Engine:
         """Seconds until this row's next attempt, or None where it has failed for good."""
         if failure.kind is not FailureKind.THROTTLED:
             return next_wait_s(failure.kind, self.state.failed_attempts[row])
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         first, times = lane.throttled_since.get(row, (now, 0))
         lane.throttled_since[row] = (first, times + 1)
         wait_s = next_wait_s(failure.kind, times + 1, now - first)
@@ -299,7 +302,8 @@ class Engine:
         if settlement.failure is not None:
             failure = settlement.failure
             return failed(settlement.seq, request, failure.kind.value, failure.message, repeat)
-        protocol = self.catalog.provider(request.provider).protocol
+        lane = self.state.lanes[self.state.lane_of[settlement.row]]
+        protocol = self.catalog.provider(lane.provider).protocol
         return answered(settlement.seq, request, protocol, body, repeat)
 
     def tell_job(self, settled: Answered | Failed) -> None:

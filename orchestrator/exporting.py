@@ -55,7 +55,7 @@ def failed_as_manifest(folder: Path) -> Iterator[bytes]:
                 request.custom_id,
                 orjson.dumps(request.url),
                 request.body,
-                orjson.dumps(request.provider),
+                request.provider,
                 b"" if request.metadata == NULL else b',"metadata":%b' % request.metadata,
             )
     finally:

@@ -7,6 +7,8 @@ Answers are read up to a limit; nothing is retried and nothing is timed here.
 import ssl
 from collections.abc import Mapping
 from typing import Protocol, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -41,12 +43,11 @@ class AiohttpTransport:
     """One aiohttp session for a provider: as many connections as calls in flight, no hidden waits."""
 
     def __init__(self, provider: Provider) -> None:
-        self._proxy = provider.proxy
+        self._proxy = provider.proxy or proxy_from_environment(provider.base_url)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=provider.verify),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S),
-            trust_env=True,
         )
 
     async def __aenter__(self) -> Self:
@@ -66,6 +67,14 @@ class AiohttpTransport:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+def proxy_from_environment(url: str) -> str | None:
+    """The proxy that the usual variables name for `url`; looked up once, where aiohttp would do so for every call."""
+    parts = urlsplit(url)
+    if not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

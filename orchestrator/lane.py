@@ -1,11 +1,12 @@
 """A lane: the queue and the workers of one provider and model.
 
-The core is synchronous and takes the time as an argument; `take` is the thin asynchronous shell that only waits.
-Retried rows come before new ones, as soon as they are due; a cooldown holds all of them.
+The core is synchronous and takes the time (monotonic seconds) as an argument; `take` is the thin asynchronous shell
+that only waits. Retried rows come before new ones, as soon as they are due; a cooldown holds all of them.
 """
 
 import asyncio
 import heapq
+import time
 from array import array
 from collections import deque
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class Lane:
         self._retries: list[tuple[float, int]] = []
         self._parked: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
 
     @property
     def name(self) -> str:
@@ -79,7 +81,7 @@ class Lane:
         """What a watcher should know beside the counts."""
         if self.stopped is not None:
             return f"stopped: {self.stopped.reason}"
-        wait_s = self.cooldown_until - asyncio.get_running_loop().time()
+        wait_s = self.cooldown_until - time.monotonic()
         return f"cooling down {wait_s:.0f} s" if wait_s > 0 else ""
 
     def add(self, row: int) -> None:
@@ -107,45 +109,52 @@ class Lane:
         self.closed = True
         self._wake_all()
 
-    def take_nowait(self, now: float) -> int | float | None:
-        """The next row as an int, or seconds to wait for it as a float, or None where nothing is queued."""
-        if self.waiting == 0:
+    def take_nowait(self, now: float) -> int | None:
+        """The next row, counted as in flight; None where there is none yet, or never."""
+        if self.closed or self.stopped is not None or now < self.cooldown_until:
             return None
-        if now < self.cooldown_until:
-            return self.cooldown_until - now
         if self._retries and self._retries[0][0] <= now:
-            return heapq.heappop(self._retries)[1]
-        if self._head < len(self._queue):
+            row = heapq.heappop(self._retries)[1]
+        elif self._head < len(self._queue):
             row = self._queue[self._head]
             self._head += 1
-            return row
-        return self._retries[0][0] - now
+        else:
+            return None
+        self.in_flight += 1
+        return row
+
+    def wait_s(self, now: float) -> float | None:
+        """Seconds until a row may be taken, where only time is in the way; else None."""
+        if self.waiting == 0:
+            return None
+        due = now if self._head < len(self._queue) else self._retries[0][0]
+        return max(due, self.cooldown_until) - now
 
     async def take(self) -> int | None:
         """The next row, counted as in flight; None when the lane is stopped or closed."""
-        loop = asyncio.get_running_loop()
         while not self.closed and self.stopped is None:
-            taken = self.take_nowait(loop.time())
-            if isinstance(taken, int):
-                self.in_flight += 1
-                return taken
-            await self._park(loop, taken)
+            now = time.monotonic()
+            if (row := self.take_nowait(now)) is not None:
+                return row
+            await self._park(now, self.wait_s(now))
         return None
 
-    async def _park(self, loop: asyncio.AbstractEventLoop, wait_s: float | None) -> None:
+    async def _park(self, now: float, wait_s: float | None) -> None:
+        loop = asyncio.get_running_loop()
         if wait_s is not None:
-            self._arm(loop, loop.time() + wait_s)
+            self._arm(loop, now, wait_s)
         waiter = loop.create_future()
         self._parked.append(waiter)
         await waiter
 
-    def _arm(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+    def _arm(self, loop: asyncio.AbstractEventLoop, now: float, wait_s: float) -> None:
         """One timer a lane, at the earliest moment anybody waits for."""
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._timer_due <= now + wait_s:
                 return
             self._timer.cancel()
-        self._timer = loop.call_at(due, self._on_timer)
+        self._timer_due = now + wait_s
+        self._timer = loop.call_later(wait_s, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -94,8 +94,8 @@ def _plan_recorded(plan: Plan, folder: Path, state: RunState, catalog: Catalog) 
     requests = RequestsFile(folder, state)
     for row in range(len(state)):
         if state.is_open(row):
-            request = requests.read(row)
-            counter.add(request.provider, request.model, bytes(request.body))
+            lane = state.lanes[state.lane_of[row]]
+            counter.add(lane.provider, lane.model, bytes(requests.read(row).body))
     requests.close()
 
 

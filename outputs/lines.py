@@ -96,16 +96,16 @@ def response(
 ) -> bytes:
     """The line of an answer, in the OpenAI Batch output format and beyond. `body` has been found to be JSON."""
     return (
-        b'"request":%d,"id":"overnight-%d","custom_id":%b,"provider":%b,"model":%b,"fingerprint":"%b","attempts":%d,'
+        b'"request":%d,"id":"overnight-%d","custom_id":%b,"provider":%b,"model":%b,"fingerprint":%b,"attempts":%d,'
         b'"at":%.3f,"latency_s":%.4f,"usage":%b,"cost_usd":%b,"body_sha256":"%b","metadata":%b,"error":null,'
         b'"response":{"status_code":200,"request_id":%b,"body":%b}}'
     ) % (
         request.seq,
         request.seq,
         request.custom_id,
-        orjson.dumps(request.provider),
-        orjson.dumps(request.model),
-        request.fingerprint.encode(),
+        request.provider,
+        request.model,
+        request.fingerprint,
         attempt,
         at,
         latency_s,
@@ -136,15 +136,15 @@ def error(request: RequestLine, *, attempt: int, at: float, failure: Failure, ra
         else b'{"status_code":%d,"request_id":null,"body":{%b}}' % (failure.status, raw_field(raw))
     )
     return (
-        b'"request":%d,"id":"overnight-%d","custom_id":%b,"provider":%b,"model":%b,"fingerprint":"%b","attempts":%d,'
+        b'"request":%d,"id":"overnight-%d","custom_id":%b,"provider":%b,"model":%b,"fingerprint":%b,"attempts":%d,'
         b'"at":%.3f,"metadata":%b,"error":{"code":"%b","message":%b,"provider_code":%b},"response":%b}'
     ) % (
         request.seq,
         request.seq,
         request.custom_id,
-        orjson.dumps(request.provider),
-        orjson.dumps(request.model),
-        request.fingerprint.encode(),
+        request.provider,
+        request.model,
+        request.fingerprint,
         attempt,
         at,
         request.metadata,

@@ -19,9 +19,9 @@ class RequestLine(msgspec.Struct, frozen=True):
     seq: int
     custom_id: msgspec.Raw
     url: str
-    provider: str
-    model: str
-    fingerprint: str
+    provider: msgspec.Raw
+    model: msgspec.Raw
+    fingerprint: msgspec.Raw
     body: msgspec.Raw
     method: str = "POST"
     metadata: msgspec.Raw = NULL
