@@ -1,8 +1,9 @@
 """The job protocol: a job is a small state machine that the engine drives and that does no I/O of its own.
 
-The engine calls `items` and `start` once, then `on_settled` for every settlement, in the order of the log. The requests
-that a job yields depend on its spec, its items, its seed and the answers, never on the clock or on the order of
-arrival: replaying the log through a fresh job must yield the same requests.
+The engine calls `items` and `start`, perhaps more than once, then `on_settled` for every settlement in the order of the
+log. `start` begins anew each time and is never called after a settlement. The requests that a job yields depend on its
+spec, its items, its seed and the answers, never on the clock or on the order of arrival: replaying the log through a
+fresh job must yield the same requests.
 """
 
 from collections.abc import Iterable, Iterator

@@ -105,6 +105,8 @@ class Engine:
             self.stopping = kind
         for lane in self.lanes.values():
             lane.close()
+            for pacer in lane.pacers:
+                pacer.let_go()
         self._check_quiet()
 
     def abandon(self) -> None:
@@ -143,6 +145,9 @@ class Engine:
     async def _attempt(self, lane: Lane, slot: Slot, row: int) -> None:
         for pacer in lane.pacers:
             await pacer.acquire()
+        if lane.pacers and lane.is_held(time.monotonic()):  # while it waited for its turn
+            lane.put_back(row, 0.0)
+            return
         request = self.requests.read(row)
         call = lane.adapter.encode(request.url, bytes(request.body))
         attempt = self.state.attempts[row] + 1

@@ -4,6 +4,7 @@ A transport error says what the engine needs: whether the request may have reach
 Answers are read up to a limit; nothing is retried and nothing is timed here.
 """
 
+import io
 import ssl
 from collections.abc import Mapping
 from typing import Protocol, Self
@@ -17,6 +18,7 @@ from providers.wire import Billing, Failure, FailureKind, HttpCall
 
 MAX_BODY_BYTES = 64 << 20
 _CONNECT_TIMEOUT_S = 30.0
+_LARGE_BODY_BYTES = 1 << 20
 
 HttpAnswer = tuple[int, Mapping[str, str], bytes]
 
@@ -57,9 +59,11 @@ class AiohttpTransport:
         await self.close()
 
     async def post(self, call: HttpCall) -> HttpAnswer:
+        # aiohttp warns where it is handed a large body as bytes.
+        data = call.body if len(call.body) < _LARGE_BODY_BYTES else io.BytesIO(call.body)
         try:
             async with self._session.post(
-                call.url, data=call.body, headers=call.headers, proxy=self._proxy, allow_redirects=False
+                call.url, data=data, headers=call.headers, proxy=self._proxy, allow_redirects=False
             ) as response:
                 return response.status, response.headers, await _read(response)
         except (aiohttp.ClientError, OSError, ValueError) as error:

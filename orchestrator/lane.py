@@ -109,9 +109,13 @@ class Lane:
         self.closed = True
         self._wake_all()
 
+    def is_held(self, now: float) -> bool:
+        """Whether nothing may be sent now: closed, stopped, or cooling down."""
+        return self.closed or self.stopped is not None or now < self.cooldown_until
+
     def take_nowait(self, now: float) -> int | None:
         """The next row, counted as in flight; None where there is none yet, or never."""
-        if self.closed or self.stopped is not None or now < self.cooldown_until:
+        if self.is_held(now):
             return None
         if self._retries and self._retries[0][0] <= now:
             row = heapq.heappop(self._retries)[1]

@@ -31,12 +31,21 @@ class Pacer:
         self._acquirer: asyncio.Task[None] | None = None
 
     async def acquire(self) -> None:
-        """Return when the next call may go."""
+        """Return when the next call may go, or when `let_go` sends everybody away."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         if self._acquirer is None or self._acquirer.done():
             self._acquirer = asyncio.create_task(self._hand_out(), name="pacer")
         await waiter
+
+    def let_go(self) -> None:
+        """Send all waiters away at once: nothing more is to be sent."""
+        if self._acquirer is not None:
+            self._acquirer.cancel()
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def _hand_out(self) -> None:
         while self._waiters:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.requests_file import NewRow
+from orchestrator.requests_file import NewRow, row_key
 from outputs.fold import RowFlag, RunState
 from outputs.journal import Log
 from outputs.key_index import KeyIndex
@@ -47,7 +47,7 @@ def compare(folder: Path, state: RunState, asked: Iterable[NewRow]) -> Differenc
     have, have_ids = KeyIndex(), KeyIndex()
     kept = bytearray(len(state))
     for row, (_, head) in enumerate(read_records(folder / Log.REQUESTS.file_name, RequestHead)):
-        have.add(f"{head.custom_id}\n{head.fingerprint}".encode())
+        have.add(row_key(head.custom_id, head.fingerprint))
         have_ids.add(head.custom_id.encode())
         kept[row] = head.after is not None
     want, want_ids = KeyIndex(), KeyIndex()

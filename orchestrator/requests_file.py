@@ -29,8 +29,13 @@ class NewRow:
 
     @property
     def key(self) -> bytes:
-        """A row's identity: its id and the fingerprint of what is sent."""
-        return f"{self.custom_id}\n{self.routed.fingerprint}".encode()
+        """The row's identity."""
+        return row_key(self.custom_id, self.routed.fingerprint)
+
+
+def row_key(custom_id: str, fingerprint: str) -> bytes:
+    """A row's identity as bytes: its id and the fingerprint of what is sent."""
+    return f"{custom_id}\n{fingerprint}".encode()
 
 
 def prepare(request: Request, catalog: Catalog, provider: str | None = None, after: int | None = None) -> NewRow:

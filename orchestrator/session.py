@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from orchestrator.engine import Engine, StopKind
 from orchestrator.lanes import LaneMaker
 from orchestrator.making import RESERVE, code_version, describe
 from orchestrator.opening import Opened, Options
-from orchestrator.replaying import replay
+from orchestrator.replaying import replay, require_same
 from orchestrator.requests_file import RequestsFile
 from outputs import lines
 from outputs.answers import read_items
 from outputs.disk import Reserve
-from outputs.fold import LaneTotals
+from outputs.fold import LaneTotals, RunState
 from outputs.journal import Journal, Log, WriteFailedError
 from outputs.log_reader import last_seq
 from outputs.run_record import FILE_NAME
@@ -90,7 +90,7 @@ async def _engine(opened: Opened, options: Options) -> AsyncIterator[Engine]:
         )
         _begin(opened, engine)
         await _write_edit(opened, engine)
-        _replay(opened, engine)
+        _replay(opened, engine, options)
         unwritten = engine.unwritten_rows
         for row in range(len(opened.state)):
             if opened.state.is_open(row) and row not in unwritten:
@@ -139,19 +139,14 @@ async def _write_edit(opened: Opened, engine: Engine) -> None:
     if opened.edit is None:
         return
     difference, state = opened.edit.difference, opened.state
-    event = lines.event(
-        "asked_changed",
-        time.time(),
-        withdrawn=[state.seqs[row] for row in difference.withdrawn],
-        restored=[state.seqs[row] for row in difference.restored],
+    _log_change(
+        engine,
+        state,
+        withdrawn=difference.withdrawn,
+        restored=difference.restored,
         adding=difference.added,
         sha256=opened.edit.asked.source.sha256,
     )
-    engine.journal.append(Log.EVENTS, event)
-    for row in difference.withdrawn:
-        state.withdraw(row)
-    for row in difference.restored:
-        state.withdraw(row, False)
     _write_items(opened, engine)
     for number, new in enumerate(opened.edit.check.rows()):
         if difference.is_added[number]:
@@ -164,6 +159,25 @@ async def _write_edit(opened: Opened, engine: Engine) -> None:
     opened.disk.replace(opened.folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 
+def _log_change(
+    engine: Engine,
+    state: RunState,
+    *,
+    withdrawn: Sequence[int],
+    restored: Sequence[int] = (),
+    adding: int,
+    sha256: str | None = None,
+) -> None:
+    """Log that rows are asked for no more, or again, and that `adding` new ones follow; and fold it."""
+    seqs = {"withdrawn": [state.seqs[row] for row in withdrawn], "restored": [state.seqs[row] for row in restored]}
+    line = lines.event("asked_changed", time.time(), **seqs, adding=adding, sha256=sha256)
+    engine.journal.append(Log.EVENTS, line)
+    for row in withdrawn:
+        state.withdraw(row)
+    for row in restored:
+        state.withdraw(row, False)
+
+
 def _write_items(opened: Opened, engine: Engine) -> None:
     """Log the items that a changed dataset brought; the last line of an item counts."""
     assert opened.edit is not None
@@ -174,11 +188,16 @@ def _write_items(opened: Opened, engine: Engine) -> None:
             engine.journal.append(Log.ITEMS, line[1:])
 
 
-def _replay(opened: Opened, engine: Engine) -> None:
+def _replay(opened: Opened, engine: Engine, options: Options) -> None:
     if not opened.job.follows_up or opened.made:
         return
-    replayed = replay(opened.folder, opened.record, opened.job, opened.catalog)
+    state = opened.state
+    replayed = replay(opened.folder, opened.record, opened.job, state, opened.catalog)
+    if not options.accept_changes:
+        require_same(replayed, opened.folder, state)
     engine.outcomes.update(replayed.outcomes)
+    if replayed.unasked:
+        _log_change(engine, state, withdrawn=replayed.unasked, adding=len(replayed.unlogged))
     for new in replayed.unlogged:
         engine.log_request(new)
 

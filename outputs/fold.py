@@ -23,9 +23,8 @@ class RowFlag:
     SETTLED_BEFORE = 8  # answered or finally failed at least once
 
 
-UNCOUNTED = frozenset(
-    {FailureKind.THROTTLED.value, "killed", "not_sent"}
-)  # failures that use up none of a row's attempts
+# Failures that use up none of a row's attempts: they say nothing about the row.
+UNCOUNTED = frozenset({FailureKind.THROTTLED, FailureKind.KEY_REFUSED, FailureKind.QUOTA, "killed"})
 
 
 @dataclass(slots=True)
@@ -229,7 +228,7 @@ class RunState:
             self.retry_failed()
         elif record.event == "asked_changed":
             self.pending_addition = record.adding
-            self.sha256 = record.sha256
+            self.sha256 = record.sha256 or self.sha256
             for seqs, withdrawn in ((record.withdrawn, True), (record.restored, False)):
                 for seq in seqs:
                     if (row := self.row_of(seq)) is not None:
