@@ -14,6 +14,8 @@ from outputs.key_index import KeyIndex
 from outputs.log_reader import read_records
 from outputs.records import RequestHead
 
+_DERIVED = 2
+
 
 @dataclass(slots=True)
 class Difference:
@@ -45,11 +47,11 @@ class Difference:
 def compare(folder: Path, state: RunState, asked: Iterable[NewRow]) -> Difference:
     """How the asked rows differ from the run's. Rows that a job derived are left alone."""
     have, have_ids = KeyIndex(), KeyIndex()
-    kept = bytearray(len(state))
+    kept = bytearray(len(state))  # 1: asked for now; 2: derived, so none of this comparison's business
     for row, (_, head) in enumerate(read_records(folder / Log.REQUESTS.file_name, RequestHead)):
         have.add(row_key(head.custom_id, head.fingerprint))
         have_ids.add(head.custom_id.encode())
-        kept[row] = head.after is not None
+        kept[row] = _DERIVED if head.after is not None else 0
     want, want_ids = KeyIndex(), KeyIndex()
     for asked_row in asked:
         want.add(asked_row.key)
@@ -57,7 +59,7 @@ def compare(folder: Path, state: RunState, asked: Iterable[NewRow]) -> Differenc
     found = Difference(is_added=bytearray(b"\x01") * len(want))
     for number, row in want.matches(have):
         found.is_added[number] = 0
-        kept[row] = 1
+        kept[row] = kept[row] or 1
     found.changed = sum(found.is_added[number] for number, _ in want_ids.matches(have_ids))
     found.added = found.is_added.count(1)
     found.first_added = found.is_added.find(1)
@@ -67,6 +69,8 @@ def compare(folder: Path, state: RunState, asked: Iterable[NewRow]) -> Differenc
 
 def _sort_rows(state: RunState, kept: bytearray, found: Difference) -> None:
     for row, flags in enumerate(state.flags):
+        if kept[row] == _DERIVED:
+            continue
         gone = bool(flags & RowFlag.WITHDRAWN)
         if gone and kept[row]:
             found.restored.append(row)

@@ -32,6 +32,7 @@ class Replayed:
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     unlogged: list[NewRow] = field(default_factory=list)  # asked by the job, not in the log
     unasked: list[int] = field(default_factory=list)  # rows in the log that the job does not ask for
+    restored: list[int] = field(default_factory=list)  # rows that an earlier change took away, asked for again
 
 
 def replay(folder: Path, record: RunRecord, job: Job, state: RunState, catalog: Catalog) -> Replayed:
@@ -39,24 +40,36 @@ def replay(folder: Path, record: RunRecord, job: Job, state: RunState, catalog: 
     found = Replayed()
     for _ in job.start(iterate_items(folder)):
         pass  # known already; the job needs to have started
-    recorded = {_hash(head) for row, head in _derived(folder) if not state.flags[row] & RowFlag.WITHDRAWN}
-    for settled in settlements(folder, catalog):
+    recorded, asked = _recorded(folder, state)
+    for request, settled in settlements(folder, catalog):
+        row = state.row_of(request)
+        if row is None or not asked[row]:
+            continue  # the answer to a request that an accepted change took away
         for made in job.on_settled(settled):
             if isinstance(made, Verdict):
                 found.outcomes[made.outcome] = found.outcomes.get(made.outcome, 0) + 1
                 continue
             new = prepare(made, catalog, record.provider_override, settled.seq)
-            if (key := hash(new.key)) in recorded:
-                recorded.remove(key)
-            else:
+            if (derived := recorded.pop(new.key, None)) is None:
                 found.unlogged.append(new)
-    if recorded:
-        found.unasked = [row for row, head in _derived(folder) if _hash(head) in recorded]
+            else:
+                asked[derived] = 1
+                if state.flags[derived] & RowFlag.WITHDRAWN:
+                    found.restored.append(derived)
+    found.unasked = [row for row in recorded.values() if not state.flags[row] & RowFlag.WITHDRAWN]
     return found
 
 
-def _hash(head: RequestHead) -> int:
-    return hash(row_key(head.custom_id, head.fingerprint))
+def _recorded(folder: Path, state: RunState) -> tuple[dict[bytes, int], bytearray]:
+    """The rows of derived requests by their key; and, by row, a 1 where the job has asked for it from the start."""
+    derived: dict[bytes, int] = {}
+    asked = bytearray(len(state))
+    for row, (_, head) in enumerate(read_records(folder / _REQUESTS, RequestHead)):
+        if head.after is not None:
+            derived[row_key(head.custom_id, head.fingerprint)] = row
+        elif not state.flags[row] & RowFlag.WITHDRAWN:
+            asked[row] = 1
+    return derived, asked
 
 
 def require_same(replayed: Replayed, folder: Path, state: RunState) -> None:
@@ -76,36 +89,34 @@ def require_same(replayed: Replayed, folder: Path, state: RunState) -> None:
     )
 
 
-def settlements(folder: Path, catalog: Catalog) -> Iterator[Answered | Failed]:
-    """All settlements of a run in the order of the log, as its job was told of them."""
+def settlements(folder: Path, catalog: Catalog) -> Iterator[tuple[int, Answered | Failed]]:
+    """(seq of its request, settlement) for all settlements of a run, in the order of the log."""
     responses: Iterator[_Settlement] = (line for _, line in read_records(folder / _RESPONSES, ResponseLine))
     errors: Iterator[_Settlement] = (line for _, line in read_records(folder / _ERRORS, ErrorLine))
     seen: set[int] = set()
     for line in heapq.merge(responses, errors, key=lambda line: line.seq):
         repeat = line.request in seen
         seen.add(line.request)
-        if isinstance(line, ErrorLine):
-            yield Failed(
-                seq=line.seq,
-                custom_id=line.custom_id,
-                metadata=line.metadata or {},
-                kind=line.error.code,
-                message=line.error.message,
-                repeat=repeat,
-            )
-        else:
-            protocol = catalog.provider(line.provider).protocol
-            yield Answered(
-                seq=line.seq,
-                custom_id=line.custom_id,
-                metadata=line.metadata or {},
-                completion=read_completion(protocol, bytes(line.response.body)),
-                repeat=repeat,
-            )
+        yield line.request, _failed(line, repeat) if isinstance(line, ErrorLine) else _answered(line, repeat, catalog)
 
 
-def _derived(folder: Path) -> Iterator[tuple[int, RequestHead]]:
-    """(row, request) of the derived requests."""
-    for row, (_, head) in enumerate(read_records(folder / _REQUESTS, RequestHead)):
-        if head.after is not None:
-            yield row, head
+def _failed(line: ErrorLine, repeat: bool) -> Failed:
+    return Failed(
+        seq=line.seq,
+        custom_id=line.custom_id,
+        metadata=line.metadata or {},
+        kind=line.error.code,
+        message=line.error.message,
+        repeat=repeat,
+    )
+
+
+def _answered(line: ResponseLine, repeat: bool, catalog: Catalog) -> Answered:
+    protocol = catalog.provider(line.provider).protocol
+    return Answered(
+        seq=line.seq,
+        custom_id=line.custom_id,
+        metadata=line.metadata or {},
+        completion=read_completion(protocol, bytes(line.response.body)),
+        repeat=repeat,
+    )

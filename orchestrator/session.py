@@ -196,8 +196,9 @@ def _replay(opened: Opened, engine: Engine, options: Options) -> None:
     if not options.accept_changes:
         require_same(replayed, opened.folder, state)
     engine.outcomes.update(replayed.outcomes)
-    if replayed.unasked:
-        _log_change(engine, state, withdrawn=replayed.unasked, adding=len(replayed.unlogged))
+    if replayed.unasked or replayed.restored:
+        adding = len(replayed.unlogged)
+        _log_change(engine, state, withdrawn=replayed.unasked, restored=replayed.restored, adding=adding)
     for new in replayed.unlogged:
         engine.log_request(new)
 

@@ -1,0 +1,140 @@
+"""The state of a run as a fold over its log."""
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outputs.fold import RunState, fold
+from outputs.journal import Log
+from providers.wire import Billing, FailureKind, Usage
+
+
+def _state(rows: int = 1) -> RunState:
+    state = RunState()
+    lane = state.lane_number("p", "m")
+    for row in range(rows):
+        state.add_request(row + 1, row * 100, lane)
+    return state
+
+
+def test_rows_are_found_by_the_seq_of_their_request() -> None:
+    """A seq leads to its row, and one that is no request leads nowhere."""
+    state = RunState()
+    lane = state.lane_number("p", "m")
+    for seq in (3, 4, 9):
+        state.add_request(seq, 0, lane)
+    assert [state.row_of(seq) for seq in (3, 4, 9, 5, 10)] == [0, 1, 2, None, None]
+
+
+def test_an_answer_counts_once_however_often_it_comes() -> None:
+    """A row that is answered twice is one answered row; both were paid for; the last one counts."""
+    state = _state()
+    assert not state.answer(0, 10, Usage(5, 2), 0.5)
+    assert state.answer(0, 11, Usage(5, 2), 0.25)
+    lane = state.lanes[0]
+    assert (lane.answered, lane.open, lane.cost_usd) == (1, 0, 0.75)
+    assert state.answer_seqs[0] == 11
+
+
+def test_an_unknown_price_is_counted_and_never_zero() -> None:
+    """An answer without a known price shows as unpriced."""
+    state = _state()
+    state.answer(0, 10, Usage(5, 2), None)
+    assert (state.lanes[0].cost_usd, state.lanes[0].unpriced) == (0.0, 1)
+
+
+def test_an_attempt_that_never_settled_is_maybe_billed_at_its_reservation() -> None:
+    """A second intent for a row says that the first one's process was killed."""
+    state = _state()
+    state.begin_attempt(0, 1, 0.125)
+    state.begin_attempt(0, 2, 0.125)
+    lane = state.lanes[0]
+    assert (lane.maybe_billed, lane.maybe_usd, lane.failures) == (1, 0.125, {"killed": 1})
+    assert state.failed_attempts[0] == 0
+
+
+def test_failures_that_say_nothing_of_the_row_use_up_no_attempt() -> None:
+    """Throttling and refused keys leave a row all its attempts; a reset does not."""
+    state = _state()
+    for kind in (FailureKind.THROTTLED, FailureKind.KEY_REFUSED, FailureKind.TRANSIENT):
+        state.begin_attempt(0, 1, None)
+        state.settle_attempt(0, Billing.UNBILLED, kind.value)
+    assert state.failed_attempts[0] == 1
+
+
+def test_a_retry_puts_failed_rows_up_with_all_their_attempts() -> None:
+    """Finally failed rows are open again; answered ones stay answered."""
+    state = _state(2)
+    state.settle_attempt(0, Billing.UNBILLED, "transient")
+    state.fail(0)
+    state.answer(1, 9, None, 0.0)
+    assert state.retry_failed() == 1
+    assert [state.is_open(row) for row in (0, 1)] == [True, False]
+    assert (state.lanes[0].failed, state.failed_attempts[0]) == (0, 0)
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["answer", "fail", "retry", "withdraw", "restore", "begin", "settle"]), st.integers(0, 4)
+    ),
+    max_size=60,
+)
+
+
+@given(_STEPS)
+def test_counts_always_equal_a_recount_of_the_rows(steps: list[tuple[str, int]]) -> None:
+    """Whatever happens in whatever order, the lane's counts are those of its rows."""
+    state = _state(5)
+    for number, (step, row) in enumerate(steps, 10):
+        match step:
+            case "answer":
+                state.answer(row, number, None, 0.0)
+            case "fail":
+                state.fail(row)
+            case "retry":
+                state.retry_failed()
+            case "withdraw" | "restore":
+                state.withdraw(row, step == "withdraw")
+            case "begin":
+                state.begin_attempt(row, 1, None)
+            case "settle":
+                state.settle_attempt(row, Billing.MAYBE, "transient")
+    lane = state.lanes[0]
+    asked = [flags for flags in state.flags if not flags & 4]
+    assert lane.asked == len(asked)
+    assert lane.answered == sum(bool(flags & 1) for flags in asked)
+    assert lane.failed == sum(bool(flags & 2) for flags in asked)
+    assert lane.open == sum(state.is_open(row) for row in range(5))
+
+
+def _write(folder: Path, log: Log, *lines: bytes) -> None:
+    (folder / log.file_name).write_bytes(b"".join(line + b"\n" for line in lines))
+
+
+def test_the_files_are_folded_in_the_order_of_seq(tmp_path: Path) -> None:
+    """A retry asked for between two failures puts up the first one only."""
+    request = b'{"seq":%d,"custom_id":"%b","url":"u","provider":"p","model":"m","fingerprint":"f","body":{}}'
+    _write(tmp_path, Log.REQUESTS, request % (1, b"a"), request % (2, b"b"))
+    error = b'{"seq":%d,"request":%d,"custom_id":"x","error":{"code":"transient","message":""}}'
+    _write(tmp_path, Log.ERRORS, error % (3, 1), error % (5, 2))
+    _write(tmp_path, Log.EVENTS, b'{"seq":4,"event":"retry"}')
+    state = fold(tmp_path)
+    assert [state.is_open(row) for row in (0, 1)] == [True, False]
+    assert state.lanes[0].failed == 1
+
+
+def test_an_edit_withdraws_and_restores_by_seq(tmp_path: Path) -> None:
+    """What an edited manifest took away is no longer asked for, and comes back with its answer."""
+    request = b'{"seq":%d,"custom_id":"a","url":"u","provider":"p","model":"m","fingerprint":"f%d","body":{}}'
+    _write(tmp_path, Log.REQUESTS, request % (1, 1), request % (4, 2))
+    _write(tmp_path, Log.RESPONSES, b'{"seq":2,"request":1,"attempts":1}')
+    _write(
+        tmp_path,
+        Log.EVENTS,
+        b'{"seq":3,"event":"asked_changed","withdrawn":[1],"adding":1,"sha256":"s"}',
+        b'{"seq":5,"event":"asked_changed","withdrawn":[4],"restored":[1],"adding":0,"sha256":"t"}',
+    )
+    state = fold(tmp_path)
+    assert (state.lanes[0].asked, state.lanes[0].answered) == (1, 1)
+    assert (state.sha256, state.pending_addition) == ("t", 0)

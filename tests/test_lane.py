@@ -1,0 +1,135 @@
+"""The queue of a lane: order, retries, cooldowns, stops. Time is given, never waited for."""
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.lane import Lane
+from providers.catalog import load_catalog
+from providers.openai_chat import OpenAIAdapter
+from providers.wire import HttpCall
+
+
+class _NoTransport:
+    async def post(self, call: HttpCall) -> tuple[int, dict[str, str], bytes]:
+        raise AssertionError("nothing is sent here")
+
+    async def close(self) -> None:
+        return None
+
+
+def make_lane() -> Lane:
+    return Lane(
+        provider_name="simulator",
+        model="m",
+        provider=load_catalog().provider("simulator"),
+        adapter=OpenAIAdapter("http://127.0.0.1:1/v1", {}),
+        transport=_NoTransport(),
+        rates=None,
+        concurrency=2,
+    )
+
+
+def test_rows_come_in_the_order_they_were_added() -> None:
+    """New rows are taken first come first served."""
+    lane = make_lane()
+    for row in (5, 3, 9):
+        lane.add(row)
+    assert [lane.take_nowait(0.0) for _ in range(4)] == [5, 3, 9, None]
+    assert lane.in_flight == 3
+
+
+def test_a_due_retry_comes_before_new_rows() -> None:
+    """A failed row goes back into its lane after its wait, not behind the whole file."""
+    lane = make_lane()
+    lane.add(1)
+    lane.add(2)
+    lane.put_back(7, due=10.0)
+    assert lane.take_nowait(9.0) == 1
+    assert lane.take_nowait(10.0) == 7
+    assert lane.take_nowait(10.0) == 2
+
+
+def test_only_time_in_the_way_is_said_in_seconds() -> None:
+    """With nothing but a later retry, the lane says how long to wait; with nothing at all, it says nothing."""
+    lane = make_lane()
+    assert lane.wait_s(0.0) is None
+    lane.put_back(1, due=4.0)
+    assert lane.take_nowait(1.0) is None
+    assert lane.wait_s(1.0) == 3.0
+
+
+def test_a_cooldown_holds_all_rows_and_is_never_shortened() -> None:
+    """Everybody waits for the longest cooldown that was asked for."""
+    lane = make_lane()
+    lane.add(1)
+    lane.cool_down(20.0)
+    lane.cool_down(5.0)
+    assert lane.take_nowait(10.0) is None
+    assert lane.wait_s(10.0) == 10.0
+    assert lane.take_nowait(20.0) == 1
+
+
+def test_a_stopped_lane_keeps_its_rows_and_its_first_reason() -> None:
+    """Rows of a stopped lane stay unsent."""
+    lane = make_lane()
+    lane.add(1)
+    lane.stop("key refused", 6)
+    lane.stop("another", 7)
+    assert lane.take_nowait(0.0) is None
+    assert lane.waiting == 1
+    assert lane.idle
+    assert lane.stopped is not None
+    assert (lane.stopped.reason, lane.stopped.exit_code) == ("key refused", 6)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "back", "take", "wait"]), st.integers(0, 20)), max_size=80))
+def test_every_row_is_taken_exactly_once(steps: list[tuple[str, int]]) -> None:
+    """Whatever the order of adding, putting back and waiting, no row is lost and none is taken twice."""
+    lane = make_lane()
+    now, put, taken = 0.0, 0, []
+    for step, amount in steps:
+        if step == "add":
+            lane.add(put)
+            put += 1
+        elif step == "back":
+            lane.put_back(put, now + amount)
+            put += 1
+        elif step == "wait":
+            now += amount
+        elif (row := lane.take_nowait(now)) is not None:
+            taken.append(row)
+    while (row := lane.take_nowait(now + 1000)) is not None:
+        taken.append(row)
+    assert sorted(taken) == list(range(put))
+
+
+async def test_a_parked_worker_wakes_for_a_new_row_and_for_a_due_one() -> None:
+    """Waiting workers get a row when it is added and when its wait is over."""
+    lane = make_lane()
+    first, second = asyncio.create_task(lane.take()), asyncio.create_task(lane.take())
+    await asyncio.sleep(0)
+    lane.put_back(8, due=asyncio.get_running_loop().time() + 0.05)
+    lane.add(4)
+    assert {await first, await second} == {4, 8}
+
+
+async def test_a_shorter_wait_overtakes_a_longer_one() -> None:
+    """A worker that waits for a distant retry is woken for a nearer one that comes later."""
+    lane = make_lane()
+    now = asyncio.get_running_loop().time()
+    lane.put_back(1, due=now + 60)
+    worker = asyncio.create_task(lane.take())
+    await asyncio.sleep(0.01)
+    lane.put_back(2, due=now + 0.05)
+    assert await asyncio.wait_for(worker, 5) == 2
+
+
+async def test_closing_lets_waiting_workers_go() -> None:
+    """A closed lane hands out nothing more, to waiting workers either."""
+    lane = make_lane()
+    worker = asyncio.create_task(lane.take())
+    await asyncio.sleep(0)
+    lane.close()
+    assert await worker is None
