@@ -7,7 +7,7 @@ async for answer in responses("manifest.jsonl", out="runs/first"):
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 from orchestrator.engine import Engine, StopKind
@@ -86,7 +86,7 @@ async def responses(
     config: str | Path | None = None,
     simulate: bool = False,
     accept_changes: bool = False,
-) -> AsyncIterator[ResponseLine]:
+) -> AsyncGenerator[ResponseLine, None]:
     """Run, and yield every answer of the folder once it is on disk: those of earlier sessions first, then as they land.
 
     The arguments and errors are those of `run`. Leaving the loop early drains the run; nothing is lost.

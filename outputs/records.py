@@ -95,6 +95,12 @@ class ResponseLine(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
     body_sha256: str = ""
 
+    @property
+    def body(self) -> dict[str, Any]:
+        """The provider's answer, decoded."""
+        decoded: dict[str, Any] = msgspec.json.decode(self.response.body)
+        return decoded
+
 
 class ErrorInfo(msgspec.Struct, frozen=True):
     """Why a request finally failed: `code` is the failure's kind."""
