@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from jobs.protocol import Answered, Failed, Job, Request, Verdict
-from orchestrator.http import HttpAnswer, TransportError
+from orchestrator.deciding import EndLane, TryAgain, decide
 from orchestrator.lane import Lane
 from orchestrator.requests_file import NewRow, RequestsFile, prepare
-from orchestrator.retry import LANE_ENDING, MAX_WAIT_S, next_wait_s
+from orchestrator.sending import Slot, send, watch_time_outs
 from orchestrator.settling import PendingSettlement, answered, failed
 from outputs import lines
 from outputs.fold import RunState
@@ -24,9 +24,7 @@ from outputs.records import RequestLine
 from prompts.records import Outcome
 from providers.catalog import Catalog
 from providers.prices import upper_bound_usd
-from providers.wire import Answer, Billing, Failure, FailureKind, HttpCall
-
-TRANSIENT_RUN_LIMIT = 20  # transient failures in a row, without a success in the lane, that end it
+from providers.wire import Answer, Failure
 
 
 class StopKind(StrEnum):
@@ -34,15 +32,6 @@ class StopKind(StrEnum):
 
     INTERRUPTED = "interrupted"
     CANNOT_WRITE = "cannot_write"
-
-
-@dataclass(slots=True)
-class Slot:
-    """What one worker has in flight, for the watch over time-outs."""
-
-    task: asyncio.Task[None] | None = None
-    deadline: float = float("inf")
-    timed_out: bool = False
 
 
 @dataclass(slots=True)
@@ -81,7 +70,7 @@ class Engine:
         """Send until nothing is left that may be sent. Raises what a worker or the job raised, once all has settled."""
         self.journal.on_durable = self._on_durable
         self.journal.on_trouble = self._on_trouble
-        watch = asyncio.create_task(self._watch_time_outs(), name="time-outs")
+        watch = asyncio.create_task(watch_time_outs(self._slots, self._shortest_time_out), name="time-outs")
         try:
             self._on_durable(self.journal.durable_seq)
             await self._quiet.wait()
@@ -115,6 +104,9 @@ class Engine:
             worker.cancel()
 
     # Workers
+
+    def _shortest_time_out(self) -> float:
+        return min((lane.provider.timeout_s for lane in self.lanes.values()), default=1.0)
 
     def _start_worker(self, lane: Lane) -> None:
         slot = Slot()
@@ -157,7 +149,7 @@ class Engine:
         self.state.begin_attempt(row, attempt, reserved)
         await self.journal.durable(seq)
         started = time.monotonic()
-        got = await self._send(lane, slot, call)
+        got = await send(lane, slot, call)
         if isinstance(got, Failure):
             self._failed(lane, row, request, attempt, got, b"")
             return
@@ -167,32 +159,6 @@ class Engine:
             self._failed(lane, row, request, attempt, decoded, body)
         else:
             self._answered(lane, row, request, attempt, decoded, time.monotonic() - started, headers, body)
-
-    async def _send(self, lane: Lane, slot: Slot, call: HttpCall) -> HttpAnswer | Failure:
-        timeout_s = lane.provider.timeout_s
-        slot.deadline = time.monotonic() + timeout_s
-        try:
-            return await lane.transport.post(call)
-        except TransportError as error:
-            return error.failure
-        except asyncio.CancelledError:
-            if not slot.timed_out or slot.task is None or slot.task.uncancel() > 0:
-                raise
-            return Failure(FailureKind.TIMED_OUT, Billing.MAYBE, f"no answer in {timeout_s:g} s")
-        finally:
-            slot.deadline = float("inf")
-            slot.timed_out = False
-
-    async def _watch_time_outs(self) -> None:
-        """One look at all deadlines now and then, in place of a timer for each call."""
-        while True:
-            shortest = min((lane.provider.timeout_s for lane in self.lanes.values()), default=1.0)
-            await asyncio.sleep(min(0.5, shortest / 10))
-            now = time.monotonic()
-            for slot in self._slots:
-                if slot.deadline < now and slot.task is not None and not slot.timed_out:
-                    slot.timed_out = True
-                    slot.task.cancel()
 
     # Settlements
 
@@ -228,12 +194,13 @@ class Engine:
         line = lines.settlement(request.seq, attempt, time.time(), failure, body)
         self.journal.append(Log.ATTEMPTS, line)
         self.state.settle_attempt(row, failure.billing, failure.kind.value)
-        if self._ends_lane(lane, failure):
+        decision = decide(lane, row, failure, self.state.failed_attempts[row], time.monotonic())
+        if isinstance(decision, EndLane):
+            self._end_lane(lane, decision)
             lane.put_back(row, 0.0)
             return
-        wait_s = self._wait_s(lane, row, failure)
-        if wait_s is not None:
-            lane.put_back(row, time.monotonic() + wait_s)
+        if isinstance(decision, TryAgain):
+            lane.put_back(row, decision.due)
             return
         lane.throttled_since.pop(row, None)
         line = lines.error(request, attempt=attempt, at=time.time(), failure=failure, raw=body)
@@ -241,38 +208,11 @@ class Engine:
         kept = (request, b"") if self.job.follows_up else None
         self._unsettled.append(PendingSettlement(seq, row, None, None, failure, kept))
 
-    def _ends_lane(self, lane: Lane, failure: Failure) -> bool:
-        """Stop the lane where this failure speaks for all its rows."""
-        if failure.kind is FailureKind.TRANSIENT:
-            lane.transient_run += 1
-            if lane.transient_run < TRANSIENT_RUN_LIMIT:
-                return False
-            reason, code = f"{TRANSIENT_RUN_LIMIT} failures in a row, the last: {failure.message}", 7
-        elif failure.kind in LANE_ENDING:
-            reason, code = f"{failure.kind.value.replace('_', ' ')}: {failure.message}", 6
-        elif failure.kind is FailureKind.THROTTLED and (failure.retry_after_s or 0.0) > MAX_WAIT_S:
-            reason, code = f"throttled for {failure.retry_after_s:.0f} s", 6
-        else:
-            return False
+    def _end_lane(self, lane: Lane, ending: EndLane) -> None:
         if lane.stopped is None:
-            self.journal.append(Log.EVENTS, lines.event("lane_stopped", time.time(), lane=lane.name, reason=reason))
-        lane.stop(reason, code)
-        return True
-
-    def _wait_s(self, lane: Lane, row: int, failure: Failure) -> float | None:
-        """Seconds until this row's next attempt, or None where it has failed for good."""
-        if failure.kind is not FailureKind.THROTTLED:
-            return next_wait_s(failure.kind, self.state.failed_attempts[row])
-        now = time.monotonic()
-        first, times = lane.throttled_since.get(row, (now, 0))
-        lane.throttled_since[row] = (first, times + 1)
-        wait_s = next_wait_s(failure.kind, times + 1, now - first)
-        if wait_s is None:
-            return None
-        if failure.retry_after_s is not None:
-            lane.cool_down(now + failure.retry_after_s)
-            return failure.retry_after_s
-        return wait_s
+            line = lines.event("lane_stopped", time.time(), lane=lane.name, reason=ending.reason)
+            self.journal.append(Log.EVENTS, line)
+        lane.stop(ending.reason, ending.exit_code)
 
     # What is on disk
 
