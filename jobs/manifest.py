@@ -3,19 +3,25 @@
 Every error names file, line and field. Accepted besides plain JSONL: a byte order mark, CRLF and blank lines.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import orjson
 
 from jobs.protocol import Answered, Failed, Request, Verdict
 from outputs.items import Item
 from outputs.key_index import KeyIndex
 from outputs.records import NULL
-from prompts.input_error import InputError
+from prompts.input_error import InputError, split_fault
+from prompts.toml_text import near_miss
 
 _BOM = b"\xef\xbb\xbf"
+_MOST_NESTED = 200  # far below what any decoder of a stored line can follow
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
+_BRACKETS = re.compile(rb"[\[\]{}]")
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,13 +59,16 @@ def _read_line(path: Path, number: int, line: bytes, text: bytes, offset: int) -
         except UnicodeDecodeError as error:
             place = offset + error.start
             raise InputError(f"not UTF-8 at byte {place} of the file", file=path, line=number) from None
+    if text.count(b"[") + text.count(b"{") > _MOST_NESTED and nesting(text) > _MOST_NESTED:
+        raise InputError(f"nested too deeply: {_MOST_NESTED} levels at most", file=path, line=number)
     try:
         read = _decode(text)
     except msgspec.ValidationError as error:
-        message, field = split_path(str(error))
-        raise InputError(message, file=path, line=number, field=field) from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InputError(f"not JSON: {error}", file=path, line=number) from None
+        what, field = split_fault(str(error))
+        known = near_miss(field or "", _Line.__struct_fields__) if what == "unknown key" else ""
+        raise InputError(what + known, file=path, line=number, field=field) from None
+    except msgspec.DecodeError as error:
+        raise InputError(f"not JSON: {_what_is_no_json(text) or error}", file=path, line=number) from None
     _check(read, path, number)
     return Request(
         custom_id=read.custom_id,
@@ -71,28 +80,35 @@ def _read_line(path: Path, number: int, line: bytes, text: bytes, offset: int) -
     )
 
 
-def split_path(error: str) -> tuple[str, str | None]:
-    """Split a decoder's message into what is wrong and the field it speaks of."""
-    message, _, path = error.partition(" - at `$")
-    field = path.rstrip("`").lstrip(".") or None
-    for opening in ("Object missing required field `", "Object contains unknown field `"):
-        if message.startswith(opening):
-            name = message.removeprefix(opening).rstrip("`")
-            what = "missing" if "missing" in opening else "unknown key"
-            return what, name if field is None else f"{field}.{name}"
-    return message, field
+def nesting(text: bytes) -> int:
+    """How many objects and lists of a JSON text are open at most at once."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", text)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _what_is_no_json(text: bytes) -> str | None:
+    """What is wrong with a line, and where; orjson says it more plainly than the decoder."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return f"{error.msg} (column {error.colno})"
+    return None
 
 
 def _check(read: _Line, path: Path, number: int) -> None:
-    if not read.custom_id:
+    if not read.custom_id.strip():
         raise InputError("is empty", file=path, line=number, field="custom_id")
     if read.method != "POST":
         raise InputError(f"{read.method!r}: only POST is sent", file=path, line=number, field="method")
     if read.metadata != NULL:
         try:
             _metadata.decode(read.metadata)
-        except msgspec.MsgspecError:
-            raise InputError("is not an object", file=path, line=number, field="metadata") from None
+        except msgspec.MsgspecError as error:
+            what, _ = split_fault(str(error))
+            raise InputError(what, file=path, line=number, field="metadata") from None
 
 
 class ManifestJob:

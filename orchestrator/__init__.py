@@ -4,6 +4,8 @@ The public names are imported when they are first used, so that asking for help 
 """
 
 import importlib
+import importlib.util
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,6 +42,24 @@ __all__ = [
     "responses",
     "run",
 ]
+
+
+def _check_siblings() -> None:
+    """Raise ImportError where another folder of the same name stands before one of the packages beside this one."""
+    ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+    for name in ("jobs", "outputs", "providers", "prompts"):
+        spec = importlib.util.find_spec(name)
+        found = [] if spec is None else [os.path.realpath(place) for place in spec.submodule_search_locations or ()]
+        if found != [os.path.join(ours, name)]:  # noqa: PTH118
+            what = f"finds {found[0]} first" if found else "does not find it"
+            raise ImportError(
+                f"overnight needs its own package {name!r} and Python {what}: start Python in another folder, "
+                "or rename that one",
+                name=name,
+            )
+
+
+_check_siblings()
 
 
 def __getattr__(name: str) -> Any:

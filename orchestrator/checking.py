@@ -11,7 +11,7 @@ from orchestrator.requests_file import NewRow, prepare
 from orchestrator.sources import Progress, silent
 from outputs.answers import iterate_items
 from prompts.input_error import InputError
-from providers.catalog import Catalog
+from providers.catalog import NOT_RECORDED, Catalog
 
 _TELL_EVERY = 5000
 
@@ -67,7 +67,11 @@ class RequestCheck:
 
 def require_key(name: str, catalog: Catalog) -> str | None:
     """The provider's API key from the environment. Raises InputError saying which variable to set."""
-    variable = catalog.provider(name).api_key_env
+    provider = catalog.provider(name)
+    if NOT_RECORDED in provider.headers.values():
+        what = f"the headers of {name} are not in the run's record: put [providers.{name}] in overnight.toml"
+        raise InputError(what, field="provider")
+    variable = provider.api_key_env
     if variable is None:
         return None
     key = os.environ.get(variable, "").strip()

@@ -1,13 +1,33 @@
 """The command line. Each command reads its arguments and prints; whatever does the work is imported when used."""
 
+import io
+import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
+
+
+class _Commands(TyperGroup):
+    """Ends a command where typer would: Ctrl-C is 130, not 1, and a reader that leaves (`| head`) is no error."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            done = super().invoke(ctx)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            _fail("interrupted", 130)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed to nowhere
+            raise SystemExit(0) from None
+        return done
+
 
 app = typer.Typer(
     name="overnight",
+    cls=_Commands,
     help="Run large evaluations of language models from JSONL manifests: resumable, journaled, rate-limited.",
     epilog="Start with: overnight demo, or: overnight run manifest.jsonl --simulate",
     no_args_is_help=True,
@@ -35,15 +55,12 @@ def main() -> None:
     """The command `overnight`: every error that the user can mend is one line and exit code 2."""
     from prompts.input_error import InputError
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without a character shows its number
     try:
-        app()
+        app(prog_name="overnight")
     except InputError as error:
         _fail(str(error), 2)
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(0) from None
     except OSError as error:
         from outputs.disk import FULL
 
@@ -52,7 +69,7 @@ def main() -> None:
         _fail(f"the disk is full: {error}", 8)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> NoReturn:
     typer.echo(f"overnight: {message}", err=True)
     raise SystemExit(code) from None
 
@@ -85,14 +102,31 @@ def run(
 
 
 @app.command()
-def resume(run_folder: Run, concurrency: Concurrency = 64, config: Config = None, quiet: Quiet = False) -> None:
-    """Go on with a run folder: the same as `overnight run RUN`."""
-    run(run_folder, None, concurrency, config, quiet=quiet)
+def resume(
+    run_folder: Run,
+    concurrency: Concurrency = 64,
+    config: Config = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run folder: the same as `overnight run RUN`.
+
+    Example: overnight resume runs/first
+    """
+    from outputs.run_record import read_run_record
+
+    read_run_record(run_folder)
+    run(run_folder, None, concurrency, config, quiet=quiet, as_json=as_json)
 
 
 @app.command()
-def demo(out: Out = None) -> None:
-    """Judge the shipped captions on the embedded simulator, and correlate the scores with their ratings."""
+def demo(
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder; by default runs/demo.")] = None,
+) -> None:
+    """Judge the shipped captions on the embedded simulator, and correlate the scores with their ratings.
+
+    Example: overnight demo
+    """
     from importlib.resources import as_file, files
 
     from orchestrator.opening import Options
@@ -136,11 +170,17 @@ def status(run_folder: Run, as_json: Json = False) -> None:
 
 
 @app.command()
-def retry(run_folder: Run) -> None:
-    """Put the finally failed rows up again; `overnight run RUN` then sends them."""
+def retry(run_folder: Run, as_json: Json = False) -> None:
+    """Put the finally failed rows up again; `overnight run RUN` then sends them.
+
+    Example: overnight retry runs/first && overnight run runs/first
+    """
     from orchestrator.exporting import retry_failed
 
     count = retry_failed(run_folder)
+    if as_json:
+        _print({"folder": str(run_folder), "rows": count})
+        return
     typer.echo(f"{count:,} rows put up again; send them: overnight run {run_folder}" if count else "no failed rows")
 
 
@@ -154,16 +194,15 @@ def export(
 
     Example: overnight export runs/first --failed -o again.jsonl
     """
-    from orchestrator.exporting import failed_as_manifest
+    from orchestrator.exporting import failed_as_manifest, write_manifest
 
     if not failed:
         raise typer.BadParameter("say which rows: --failed", param_hint="--failed")
     lines = failed_as_manifest(run_folder)
     if output is None:
         sys.stdout.buffer.writelines(lines)
-        return
-    with output.open("wb") as file:
-        file.writelines(lines)
+    else:
+        write_manifest(output, lines)
 
 
 @app.command()
@@ -173,7 +212,10 @@ def tail(
     follow: Annotated[bool, typer.Option(help="Wait for more while the run is alive.")] = True,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Begin with this many earlier answers.")] = 10,
 ) -> None:
-    """Follow answers as they land: one line each, or the whole line of the log with --json."""
+    """Follow answers as they land: one line each, or the whole line of the log with --json.
+
+    Example: overnight tail runs/first --json | jq .custom_id
+    """
     from orchestrator.running import tail_command
 
     tail_command(run_folder, as_json=as_json, follow_on=follow, earlier=lines)
@@ -199,7 +241,7 @@ def analyze(
 @app.command()
 def simulate(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Another seed gives other answers and faults.")] = 0,
     latency_s: Annotated[float, typer.Option(help="Mean seconds per answer.")] = 0.05,
     latency_spread: Annotated[float, typer.Option(help="Relative spread of the latency.")] = 0.5,
     error_rate: Annotated[float, typer.Option(help="Share of calls answered 500.")] = 0.0,
@@ -213,6 +255,8 @@ def simulate(
     """Serve simulated models on loopback, with faults on demand, speaking OpenAI's chat completions.
 
     Point a provider at it in overnight.toml: protocol = "openai", base_url = "http://127.0.0.1:8000/v1", free = true.
+
+    Example: overnight simulate --port 8000 --error-rate 0.05
     """
     from orchestrator.running import simulate_command
 

@@ -70,6 +70,8 @@ class Engine:
         """Send until nothing is left that may be sent. Raises what a worker or the job raised, once all has settled."""
         self.journal.on_durable = self._on_durable
         self.journal.on_trouble = self._on_trouble
+        if self.journal.failure is not None or self.journal.disk_full:  # while the session was set up
+            self._on_trouble()
         watch = asyncio.create_task(watch_time_outs(self._slots, self._shortest_time_out), name="time-outs")
         try:
             self._on_durable(self.journal.durable_seq)
@@ -147,7 +149,7 @@ class Engine:
         intent = lines.intent(request.seq, attempt, time.time(), reserved)
         seq = self.journal.append(Log.ATTEMPTS, intent)
         self.state.begin_attempt(row, attempt, reserved)
-        await self.journal.durable(seq)
+        await self.journal.intent_on_disk(seq)
         started = time.monotonic()
         got = await send(lane, slot, call)
         if isinstance(got, Failure):

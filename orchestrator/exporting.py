@@ -1,7 +1,7 @@
 """The finally failed rows: put up again, or written out as a manifest."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import orjson
@@ -9,12 +9,13 @@ import orjson
 from orchestrator.folder_lock import locked
 from orchestrator.requests_file import RequestsFile
 from outputs import lines
-from outputs.disk import OsDisk
+from outputs.disk import FULL, OsDisk
 from outputs.fold import RowFlag, RunState, fold
 from outputs.journal import Log
 from outputs.log_reader import cut_torn_end, last_seq
 from outputs.records import NULL
 from outputs.run_record import read_run_record
+from prompts.input_error import InputError
 
 
 def retry_failed(folder: Path) -> int:
@@ -60,3 +61,18 @@ def failed_as_manifest(folder: Path) -> Iterator[bytes]:
             )
     finally:
         requests.close()
+
+
+def write_manifest(path: Path, lines: Iterable[bytes]) -> None:
+    """Write lines to `path`, all or nothing. Raises InputError."""
+    temporary = path.with_name(path.name + ".new")
+    try:
+        with temporary.open("wb") as file:
+            file.writelines(lines)
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise InputError(f"cannot be written: {error.strerror}", file=path) from None
+    finally:
+        temporary.unlink(missing_ok=True)

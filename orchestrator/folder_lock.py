@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from outputs.disk import FULL
 from prompts.input_error import InputError
 
 LOCK = "lock"
@@ -28,8 +29,12 @@ class FolderLock:
                     f"in use by a live process (pid {holder}); `overnight status` shows how it does", file=folder
                 )
             time.sleep(0.02)
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError:
+            os.close(self._fd)
+            raise
 
     def _try_lock(self) -> bool:
         try:
@@ -61,10 +66,15 @@ def live_pid(folder: Path) -> int | None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. Raises InputError where a live process holds it or the folder cannot be written."""
+    """Hold the folder's lock.
+
+    Raises InputError where a live process holds it or the folder cannot be written, OSError where the disk is full.
+    """
     try:
         lock = FolderLock(folder)
     except OSError as error:
+        if error.errno in FULL:
+            raise
         raise InputError(f"cannot be written: {error.strerror}", file=folder) from None
     try:
         yield

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from yarl import URL
 
 from providers.catalog import Provider
 from providers.wire import Billing, Failure, FailureKind, HttpCall
@@ -46,6 +47,7 @@ class AiohttpTransport:
 
     def __init__(self, provider: Provider) -> None:
         self._proxy = provider.proxy or proxy_from_environment(provider.base_url)
+        self._urls: dict[str, URL] = {}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=provider.verify),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -62,12 +64,24 @@ class AiohttpTransport:
         # aiohttp warns where it is handed a large body as bytes.
         data = call.body if len(call.body) < _LARGE_BODY_BYTES else io.BytesIO(call.body)
         try:
-            async with self._session.post(
-                call.url, data=data, headers=call.headers, proxy=self._proxy, allow_redirects=False
-            ) as response:
-                return response.status, response.headers, await _read(response)
+            response = await self._session.post(
+                self._url(call.url), data=data, headers=call.headers, proxy=self._proxy, allow_redirects=False
+            )
+            try:
+                body = await _read(response)  # to its end, which gives the connection back
+            except BaseException:
+                response.close()
+                raise
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise TransportError(failure_of(error)) from error
+        return response.status, response.headers, body
+
+    def _url(self, text: str) -> URL:
+        """Parsed once: a run has few addresses and many calls."""
+        url = self._urls.get(text)
+        if url is None:
+            url = self._urls[text] = URL(text)
+        return url
 
     async def close(self) -> None:
         await self._session.close()
@@ -92,7 +106,6 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     while chunk := await content.readany():
         size += len(chunk)
         if size > MAX_BODY_BYTES:
-            response.close()
             message = f"the answer is larger than {MAX_BODY_BYTES >> 20} MiB"
             raise TransportError(Failure(FailureKind.TOO_LARGE, Billing.MAYBE, message, status=response.status))
         chunks.append(chunk)

@@ -22,7 +22,7 @@ from outputs.disk import Disk
 from outputs.journal import Log
 from outputs.run_record import FILE_NAME, RunRecord
 from prompts.input_error import InputError
-from providers.catalog import Catalog
+from providers.catalog import NOT_RECORDED, Catalog
 from providers.prices import resolve_rates
 
 RESERVE = "reserve"
@@ -87,7 +87,7 @@ def describe(name: str, asked: Asked, check: RequestCheck, items: int, requests:
 def snapshot(catalog: Catalog, name: str) -> dict[str, Any]:
     """A provider as it goes on record: values of headers and the proxy, which may hold secrets, stay out."""
     entry: dict[str, Any] = msgspec.to_builtins(catalog.provider(name))
-    entry["headers"] = dict.fromkeys(entry["headers"], "(not recorded)")
+    entry["headers"] = dict.fromkeys(entry["headers"], NOT_RECORDED)
     entry["proxy"] = None
     return entry
 

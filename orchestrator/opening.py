@@ -11,12 +11,14 @@ from orchestrator.checking import RequestCheck, require_key
 from orchestrator.folder_lock import LOCK, locked
 from orchestrator.making import check_usable, make_run, write_items, write_requests
 from orchestrator.reconcile import Difference, compare
-from orchestrator.sources import Asked, Progress, read_source, recorded_job, silent
+from orchestrator.requests_file import row_key
+from orchestrator.sources import Asked, Progress, check_path, read_source, recorded_job, silent
 from outputs.answers import iterate_items
-from outputs.disk import Disk, OsDisk
+from outputs.disk import FULL, Disk, OsDisk
 from outputs.fold import RunState, fold
 from outputs.journal import Log
-from outputs.log_reader import cut_torn_end
+from outputs.log_reader import cut_torn_end, read_records
+from outputs.records import RequestHead
 from outputs.run_record import FILE_NAME, RunRecord, read_run_record
 from prompts.input_error import InputError
 from providers.catalog import Catalog, load_catalog
@@ -77,27 +79,34 @@ def opened(
     Raises InputError; then nothing was sent and nothing is left behind that was not there before.
     """
     disk = disk or OsDisk()
+    for path in (source, options.out):
+        if path is not None:
+            check_path(path)
     catalog = load_catalog(options.config)
     asked = None if source.is_dir() else read_source(source, catalog.providers)
     folder = source if asked is None else options.out or asked.default_out
     if asked is None and not is_run(folder):
         raise InputError("not a run folder: it has no run.json", file=folder)
+    if asked is None and options.out is not None and options.out != folder:
+        raise InputError("is a run folder already: it goes on where it is, without --out", file=folder)
     if not is_run(folder):
         check_usable(folder)
-    new = not folder.exists()
-    _make_folder(folder)
+    new = _make_folder(folder, disk)
     try:
         with locked(folder):
-            if asked is not None and not is_run(folder):
-                yield _make(folder, asked, options, catalog, disk, progress)
-            else:
-                yield _reopen(folder, asked, options, catalog, disk, progress)
-    except InputError:
-        if new and not is_run(folder):
-            (folder / LOCK).unlink(missing_ok=True)
+            try:
+                if asked is not None and not is_run(folder):
+                    yield _make(folder, asked, options, catalog, disk, progress)
+                else:
+                    yield _reopen(folder, asked, options, catalog, disk, progress)
+            finally:
+                if not is_run(folder):
+                    (folder / LOCK).unlink(missing_ok=True)
+    finally:
+        if not is_run(folder):
             with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
+                for made in new:
+                    made.rmdir()
 
 
 def is_run(folder: Path) -> bool:
@@ -105,11 +114,18 @@ def is_run(folder: Path) -> bool:
     return (folder / FILE_NAME).is_file()
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, disk: Disk) -> list[Path]:
+    """Make `folder`, its name on disk; returns it and its parents as far as they were missing, the innermost first."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if error.errno in FULL:
+            raise
         raise InputError(f"cannot be made: {error.strerror}", file=folder) from None
+    for path in new:
+        disk.sync_folder(path.parent)
+    return new
 
 
 def _make(folder: Path, asked: Asked, options: Options, catalog: Catalog, disk: Disk, progress: Progress) -> Opened:
@@ -155,10 +171,13 @@ def _reopen_with(
     if asked.source.kind != record.source.kind:
         raise InputError(f"made from another source, the {record.source.kind} {record.source.name}", file=folder)
     check = RequestCheck(asked.job, catalog, asked.path, None, record.provider_override, progress)
-    if _missing(folder, record, state) and asked.source.sha256 == record.source.sha256:
-        write_items(folder, asked, disk)
-        write_requests(folder, check, record.items + 1, disk)
-        state = fold(folder)
+    if asked.source.sha256 == record.source.sha256:
+        if _items_missing(folder, record):
+            write_items(folder, asked, disk)
+        if len(state) < record.requests:
+            _require_beginning(folder, check)
+            write_requests(folder, check, record.items + 1, disk)
+            state = fold(folder)
     found = Opened(folder, record, state, asked.job, catalog, disk)
     same = asked.source.sha256 == (state.sha256 or record.source.sha256)
     if isinstance(asked.job, ManifestJob) and same and not state.pending_addition:
@@ -179,6 +198,8 @@ def _refuse_unless_wanted(
     if asked.spec is None:
         if not difference.unchanged:
             what = f"made from another manifest ({record.source.name}): not one of its rows is in {asked.path.name}"
+            if difference.changed:
+                what = f"nothing that this run asked for is in {asked.path.name} as it was ({difference})"
             raise InputError(f"{what}; give another --out, or --accept-changes", file=folder)
         return
     changed = [f"the prompt {new.name}" for new in asked.prompts if new not in record.prompts]
@@ -190,17 +211,24 @@ def _refuse_unless_wanted(
     )
 
 
-def _missing(folder: Path, record: RunRecord, state: RunState) -> bool:
-    items = 0
-    if record.items:
-        items = sum(1 for _ in iterate_items(folder))
-    return len(state) < record.requests or items < record.items
+def _items_missing(folder: Path, record: RunRecord) -> bool:
+    return bool(record.items) and sum(1 for _ in iterate_items(folder)) < record.items
+
+
+def _require_beginning(folder: Path, check: RequestCheck) -> None:
+    """Raise where the requests that are left are not how the ones now asked for begin: answers go by their place."""
+    left = read_records(folder / Log.REQUESTS.file_name, RequestHead)
+    for (_, head), row in zip(left, check.rows(), strict=False):
+        if row_key(head.custom_id, head.fingerprint) != row.key:
+            raise InputError(
+                f"requests of it are lost, and {head.custom_id} is not what it was: give another --out", file=folder
+            )
 
 
 def _require_whole(folder: Path, record: RunRecord, state: RunState) -> None:
     """Raise where lines that were there when the run was made are gone, or an edit was cut short."""
     what = f"{record.source.kind} {record.source.name}"
-    if _missing(folder, record, state):
+    if _items_missing(folder, record) or len(state) < record.requests:
         raise InputError(f"lines of it are lost; run the {what} again to put them back", file=folder)
     if state.pending_addition:
         raise InputError(f"an edit of its {what} was cut short; run the {what} again", file=folder)

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from orchestrator.checking import RequestCheck
+from orchestrator.making import check_usable
 from orchestrator.opening import SIMULATOR, Options, is_run
 from orchestrator.reconcile import compare
 from orchestrator.requests_file import NewRow, RequestsFile
-from orchestrator.sources import Asked, Progress, read_source, silent
+from orchestrator.sources import Asked, Progress, check_path, read_source, silent
 from outputs.fold import RunState, fold
 from outputs.run_record import RunRecord, read_run_record
 from prompts.input_error import InputError
@@ -55,6 +56,9 @@ class Plan:
 
 def make_plan(source: Path, options: Options, progress: Progress = silent) -> Plan:
     """Check a manifest, spec or run folder as `run` would, and count what it would send. Raises InputError."""
+    for path in (source, options.out):
+        if path is not None:
+            check_path(path)
     catalog = load_catalog(options.config)
     if source.is_dir():
         plan = Plan(source, source, is_new=False)
@@ -63,6 +67,8 @@ def make_plan(source: Path, options: Options, progress: Progress = silent) -> Pl
     asked = read_source(source, catalog.providers)
     folder = options.out or asked.default_out
     plan = Plan(source, folder, is_new=not is_run(folder))
+    if plan.is_new:
+        check_usable(folder)
     record = None if plan.is_new else read_run_record(folder)
     override = SIMULATOR if options.simulate else None if record is None else record.provider_override
     check = RequestCheck(asked.job, catalog, asked.path, None, override, progress, need_keys=False)

@@ -11,10 +11,14 @@ from jobs.protocol import Request
 from outputs.fold import RunState
 from outputs.journal import Journal, Log
 from outputs.records import RequestLine
+from prompts.input_error import InputError
 from providers.catalog import Catalog
 from providers.routing import Routed, route
 
 _decode = msgspec.json.Decoder(RequestLine).decode
+
+
+_BLOCK_BYTES = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +75,24 @@ class RequestsFile:
 
     def __init__(self, folder: Path, state: RunState) -> None:
         path = folder / Log.REQUESTS.file_name
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", file=path) from None
         self._state = state
         self._end = os.fstat(self._fd).st_size
+        self._block, self._block_start = b"", 0  # rows are mostly read in order: one system call for many
 
     def read(self, row: int) -> RequestLine:
         """The request of a row. Its line must have been written (not only appended)."""
         offsets = self._state.offsets
         start = offsets[row]
         end = offsets[row + 1] if row + 1 < len(offsets) else self._end
-        return _decode(os.pread(self._fd, end - start, start))
+        block_end = self._block_start + len(self._block)
+        if start < self._block_start or end > block_end:
+            self._block = os.pread(self._fd, max(end - start, _BLOCK_BYTES), start)
+            self._block_start = start
+        return _decode(self._block[start - self._block_start : end - self._block_start])
 
     def append(self, row: NewRow, journal: Journal) -> tuple[int, int]:
         """Add a row to the log; returns (row, seq). It may be read once the seq is durable."""

@@ -1,10 +1,12 @@
 """The commands that take their time: run, tail, analyze, simulate."""
 
 import asyncio
+import contextlib
 import gc
+import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,8 +38,19 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
 
 
 def say(text: str) -> None:
-    """A line for the user that is not output."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    """A line for the user that is not output; where nobody reads it, nothing is the worse for it."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextlib.contextmanager
+def _read_or_not() -> Iterator[None]:
+    """Print in the block; a reader that has left (`| tee` ended by the same Ctrl-C) does not change the exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (OSError, SystemExit):  # rich raises SystemExit for a broken pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed to nowhere
 
 
 def run_command(source: Path, options: Options, *, quiet: bool = False, as_json: bool = False) -> int:
@@ -51,10 +64,11 @@ def run_command(source: Path, options: Options, *, quiet: bool = False, as_json:
         if not quiet:
             _announce(run)
         result = run_loop(_send(run, options, quiet))
-    if as_json:
-        sys.stdout.write(orjson.dumps(result_json(result), option=orjson.OPT_INDENT_2).decode() + "\n")
-    else:
-        show_result(result)
+    with _read_or_not():
+        if as_json:
+            sys.stdout.write(orjson.dumps(result_json(result), option=orjson.OPT_INDENT_2).decode() + "\n")
+        else:
+            show_result(result)
     return result.exit_code
 
 

@@ -88,19 +88,27 @@ async def _engine(opened: Opened, options: Options) -> AsyncIterator[Engine]:
         engine = Engine(
             opened.job, opened.state, journal, requests, opened.catalog, maker.make, opened.record.provider_override
         )
-        _begin(opened, engine)
-        await _write_edit(opened, engine)
-        _replay(opened, engine, options)
-        unwritten = engine.unwritten_rows
-        for row in range(len(opened.state)):
-            if opened.state.is_open(row) and row not in unwritten:
-                engine.admit(row)
+        with contextlib.suppress(WriteFailedError):  # then `engine.run` sends nothing and says why
+            await _set_up(opened, engine, options)
         yield engine
+
+
+async def _set_up(opened: Opened, engine: Engine, options: Options) -> None:
+    """Log what changed since the last session, and queue the rows that want an answer."""
+    _begin(opened, engine)
+    await _write_edit(opened, engine)
+    _replay(opened, engine, options)
+    unwritten = engine.unwritten_rows
+    for row in range(len(opened.state)):
+        if opened.state.is_open(row) and row not in unwritten:
+            engine.admit(row)
 
 
 async def _simulator(opened: Opened, stack: contextlib.AsyncExitStack) -> str | None:
     """Start the embedded simulator where a lane of this run goes there."""
     used = {lane.provider for lane in opened.state.lanes}
+    if opened.edit is not None:
+        used |= opened.edit.check.providers
     if not any(opened.catalog.provider(name).base_url == EMBEDDED for name in used):
         return None
     from providers.simulator import Simulator, SimulatorSettings
@@ -147,6 +155,7 @@ async def _write_edit(opened: Opened, engine: Engine) -> None:
         adding=difference.added,
         sha256=opened.edit.asked.source.sha256,
     )
+    await engine.journal.flush()  # or a cut here could keep the new requests and forget that they are an edit's
     _write_items(opened, engine)
     for number, new in enumerate(opened.edit.check.rows()):
         if difference.is_added[number]:
@@ -155,7 +164,14 @@ async def _write_edit(opened: Opened, engine: Engine) -> None:
     check = opened.edit.check
     check.simulated = check.simulated or opened.record.simulated
     record = describe(opened.record.name, opened.edit.asked, check, opened.record.items, opened.record.requests)
-    record = msgspec.structs.replace(record, created_at=opened.record.created_at, source=opened.record.source)
+    before = opened.record  # what it says of providers and prices still stands for the answers that are there
+    record = msgspec.structs.replace(
+        record,
+        created_at=before.created_at,
+        source=before.source,
+        catalog={**before.catalog, **record.catalog},
+        prices={**before.prices, **record.prices},
+    )
     opened.disk.replace(opened.folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 
@@ -229,9 +245,9 @@ def _why(opened: Opened, engine: Engine) -> tuple[int, str]:
     for lane in engine.lanes.values():
         if lane.stopped is not None:
             reasons.setdefault(lane.stopped.exit_code, f"lane {lane.name} stopped: {lane.stopped.reason}")
+    full = engine.journal.disk_full
     if engine.stopping is StopKind.INTERRUPTED:
         reasons[130] = "interrupted"
-    elif engine.stopping is StopKind.CANNOT_WRITE:
-        full = engine.journal.disk_full
+    if engine.stopping is StopKind.CANNOT_WRITE or full:
         reasons[8] = "the disk is full" if full else str(engine.journal.failure or "the log cannot be written")
     return next((code, reasons[code]) for code in _PRECEDENCE if code in reasons)

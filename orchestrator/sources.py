@@ -52,7 +52,19 @@ def recorded_job(record: RunRecord, providers: Collection[str]) -> Job:
     return restore_spec(record.spec_text, texts, providers, record.name).job
 
 
+def check_path(path: Path) -> None:
+    """Raise InputError for a path that the system will not even look at, such as one that is too long."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise InputError(f"cannot be used: {error.strerror}", file=path) from None
+
+
 def _sha256(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise InputError("is no ordinary file, which can be read more than once", file=path)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,6 +11,7 @@ from outputs.fold import LaneTotals, fold
 from outputs.journal import Log
 from outputs.log_reader import read_lines
 from outputs.run_record import read_run_record
+from prompts.input_error import InputError
 
 _RATE_WINDOW_S = 60.0
 _TAIL_BYTES = 8 << 20
@@ -62,6 +63,9 @@ def read_status(folder: Path) -> Status:
     state = fold(folder)
     stop = state.last_event if state.last_event is not None and state.last_event.event == "stop" else None
     lanes = tuple(state.lanes)
+    if len(state) < record.requests:
+        what = f"{record.source.kind} {record.source.name}"
+        raise InputError(f"lines of it are lost; run the {what} again to put them back", file=folder)
     return Status(
         folder=folder,
         name=record.name,

@@ -114,7 +114,10 @@ def _is_json(line: bytes) -> bool:
 
 
 def last_seq(folder: Path) -> int:
-    """The highest seq in the log files of `folder`, 0 where they are empty. The files must have whole last lines."""
+    """The highest seq in the log files of `folder`, 0 where they are empty. The files must have whole last lines.
+
+    Raises InputError where a last line is no line of a log.
+    """
     return max((_last_seq_of(folder / log.file_name) for log in Log), default=0)
 
 
@@ -124,7 +127,12 @@ def _last_seq_of(path: Path) -> int:
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
         start = _start_of_last_line(file.fileno(), end)
-        return msgspec.json.decode(os.pread(file.fileno(), end - start, start), type=_Seq).seq
+        line = os.pread(file.fileno(), end - start, start)
+    try:
+        return msgspec.json.decode(line, type=_Seq).seq
+    except msgspec.MsgspecError as error:
+        number = sum(1 for _ in read_lines(path))
+        raise InputError(f"the log is damaged here: {error}", file=path, line=number) from None
 
 
 class _Seq(msgspec.Struct):

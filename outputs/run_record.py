@@ -48,15 +48,25 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     format: int = FORMAT
 
 
+class _Format(msgspec.Struct):
+    format: int = FORMAT
+
+
 def read_run_record(folder: Path) -> RunRecord:
     """Read `run.json` of a run folder. Raises InputError where it is none, or was made by another version."""
     path = folder / FILE_NAME
     try:
-        record = msgspec.json.decode(path.read_bytes(), type=RunRecord)
+        text = path.read_bytes()
+        written = msgspec.json.decode(text, type=_Format).format
+        if written != FORMAT:
+            raise InputError(f"format {written}: this version of overnight reads format {FORMAT}", file=path)
+        return msgspec.json.decode(text, type=RunRecord)
     except FileNotFoundError:
-        raise InputError("not a run folder: it has no run.json", file=folder) from None
+        what = "not a run folder: it has no run.json" if folder.exists() else "no such run folder"
+        raise InputError(what, file=folder) from None
+    except NotADirectoryError:
+        raise InputError("is a file; a run is a folder", file=folder) from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError(f"not readable as the record of a run: {error}", file=path) from None
-    if record.format != FORMAT:
-        raise InputError(f"format {record.format}: this version of overnight reads format {FORMAT}", file=path)
-    return record

@@ -20,3 +20,17 @@ class InputError(Exception):
         if line is not None:
             place += f":{line}" if place else f"line {line}"
         super().__init__(": ".join(part for part in (place, field, message) if part))
+
+
+def split_fault(error: str) -> tuple[str, str | None]:
+    """What is wrong, and the path of the field that it is wrong with, from msgspec's message about a decoded record."""
+    what, _, path = error.partition(" - at `$")
+    field = path.rstrip("`").lstrip(".")
+    for opening, said in (
+        ("Object missing required field `", "is missing"),
+        ("Object contains unknown field `", "unknown key"),
+    ):
+        if what.startswith(opening):
+            name = what.removeprefix(opening).rstrip("`")
+            return said, f"{field}.{name}" if field else name
+    return what, field or None

@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from prompts.input_error import InputError
+from prompts.input_error import InputError, split_fault
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 _PLACE = re.compile(r"(?P<what>.*?) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL)
-_MISSING = re.compile(r"Object missing required field `(?P<key>.*)`")
 
 
 def near_miss(word: str, known: Collection[str]) -> str:
@@ -38,24 +37,17 @@ def parse_toml(text: str, *, file: Path | str, lines_before: int = 0) -> dict[st
         raise InputError(f"not TOML: {place['what']}{column}", file=file, line=lines_before + line) from None
 
 
-def convert_table(table: Mapping[str, Any], kind: type[T], *, file: Path | str) -> T:
-    """Read a table as a record of `kind`. Raises InputError naming a key that is unknown, missing or mistyped."""
-    _refuse_unknown_keys(table, kind, file, prefix="")
+def convert_table(table: Mapping[str, Any], kind: type[T], *, file: Path | str, within: str = "") -> T:
+    """Read a table as a record of `kind`. Raises InputError naming a key that is unknown, missing or mistyped.
+
+    `within` is the path of the table in its file, with the dot behind it.
+    """
+    _refuse_unknown_keys(table, kind, file, prefix=within)
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        what, path = _read_fault(str(error))
-        raise InputError(what, file=file, field=path) from None
-
-
-def _read_fault(error: str) -> tuple[str, str | None]:
-    """What is wrong, and the key's path, in msgspec's words for it."""
-    what, _, place = error.partition(" - at `$")
-    path = place.rstrip("`").removeprefix(".")
-    missing = _MISSING.fullmatch(what)
-    if missing:
-        return "is missing", ".".join(part for part in (path, missing["key"]) if part)
-    return what, path or None
+        what, path = split_fault(str(error))
+        raise InputError(what, file=file, field=within + path if path else within.rstrip(".") or None) from None
 
 
 def _refuse_unknown_keys(table: Mapping[str, Any], kind: type[msgspec.Struct], file: Path | str, prefix: str) -> None:

@@ -4,47 +4,56 @@ The built-in `catalog.toml` lies beneath; the user's file adds providers and ove
 from the environment only, and never become part of a record.
 """
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from prompts.input_error import InputError
+from prompts.toml_text import convert_table, parse_toml
 from providers.adapters import PROTOCOLS
 
 EMBEDDED = "embedded:"
 DEFAULT_FILE = "overnight.toml"
+NOT_RECORDED = "(not recorded)"  # what a run's record has in place of a header's value
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_Positive = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Usd = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One bucket's limits; None where there is none. rpm, tpm, ... per minute; rpd per day."""
 
-    rpm: float | None = None
-    tpm: float | None = None
-    input_tpm: float | None = None
-    output_tpm: float | None = None
-    rpd: float | None = None
-    concurrency: int | None = None
+    rpm: _Positive | None = None
+    tpm: _Positive | None = None
+    input_tpm: _Positive | None = None
+    output_tpm: _Positive | None = None
+    rpd: _Positive | None = None
+    concurrency: _Count | None = None
 
 
 class PriceEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """USD per million tokens. `cached_input` falls back to `input`."""
 
-    input: float
-    output: float
-    cached_input: float | None = None
+    input: _Usd
+    output: _Usd
+    cached_input: _Usd | None = None
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of a model; None where it is not."""
 
-    max_output_tokens: int | None = None
-    context_window: int | None = None
+    max_output_tokens: _Count | None = None
+    context_window: _Count | None = None
     vision: bool | None = None
     logprobs: bool | None = None
 
@@ -59,7 +68,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     free: bool = False
     simulated: bool = False
     headers: dict[str, str] = {}
-    timeout_s: float = 600.0
+    timeout_s: _Positive = 600.0
     verify: bool = True
     proxy: str | None = None
     price_id: str | None = None  # the provider's name in the price library
@@ -77,12 +86,12 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def account_limits(self) -> Limits:
         """The limits of the whole account."""
-        return msgspec.convert({k: v for k, v in self.limits.items() if not isinstance(v, dict)}, Limits, strict=False)
+        return msgspec.convert({k: v for k, v in self.limits.items() if not isinstance(v, dict)}, Limits)
 
     def model_limits(self, model: str) -> list[tuple[str, Limits]]:
         """The further buckets, as (pattern, limits), that a call for this model passes."""
         return [
-            (pattern, msgspec.convert(limits, Limits, strict=False))
+            (pattern, msgspec.convert(limits, Limits))
             for pattern, limits in self.limits.items()
             if isinstance(limits, dict) and fnmatchcase(model, pattern)
         ]
@@ -138,37 +147,68 @@ def load_catalog(file: Path | None = None) -> Catalog:
 
 def _read_toml(file: Path) -> dict[str, dict[str, Any]]:
     try:
-        document = tomllib.loads(file.read_bytes().decode("utf-8"))
+        document = parse_toml(file.read_bytes().decode("utf-8"), file=file)
     except FileNotFoundError:
         raise InputError("no such file", file=file) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"not readable as TOML: {error}", file=file) from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=file) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 at byte {error.start}", file=file) from None
     unknown = sorted(set(document) - {"providers"})
     if unknown:
         raise InputError("unknown key; the file holds [providers.NAME] tables", file=file, field=unknown[0])
     providers = document.get("providers", {})
-    for name, entry in providers.items() if isinstance(providers, dict) else ():
-        if not isinstance(entry, dict):
-            raise InputError("a provider is a table", file=file, field=f"providers.{name}")
     if not isinstance(providers, dict):
-        raise InputError("`providers` is a table of tables", file=file, field="providers")
+        raise InputError("is a table of tables: [providers.NAME]", file=file, field="providers")
+    for name, entry in providers.items():
+        if not isinstance(entry, dict):
+            raise InputError(f"a provider is a table: [providers.{name}]", file=file, field=f"providers.{name}")
     return providers
 
 
 def _provider(name: str, entry: dict[str, Any], file: Path | None) -> Provider:
-    place = f"providers.{name}"
-    try:
-        provider = msgspec.convert(entry, Provider, strict=False)
-        provider.account_limits()
-        for pattern in provider.limits:
-            provider.model_limits(pattern)
-    except msgspec.ValidationError as error:
-        raise InputError(str(error).replace("`$.", "`"), file=file, field=place) from None
+    source = file or "the built-in catalog"
+    place = f"providers.{name}."
+    for key, kind in (("prices", PriceEntry), ("facts", Facts)):
+        _check_tables(entry.get(key), kind, source, f"{place}{key}.")
+    provider = convert_table(entry, Provider, file=source, within=place)
+    account = {key: value for key, value in provider.limits.items() if not isinstance(value, dict)}
+    convert_table(account, Limits, file=source, within=f"{place}limits.")
+    models = {key: value for key, value in provider.limits.items() if isinstance(value, dict)}
+    _check_tables(models, Limits, source, f"{place}limits.")
+    for key, wrong in _faults(provider):
+        raise InputError(wrong, file=source, field=place + key)
+    simulated = provider.simulated or provider.base_url == EMBEDDED
+    return msgspec.structs.replace(provider, simulated=simulated)
+
+
+def _check_tables(tables: Any, kind: type[msgspec.Struct], file: Path | str, place: str) -> None:
+    """Check a table of tables; whatever else it is will be refused with the provider."""
+    for pattern, table in tables.items() if isinstance(tables, dict) else ():
+        if isinstance(table, dict):
+            convert_table(table, kind, file=file, within=f'{place}"{pattern}".')
+
+
+def _faults(provider: Provider) -> Iterator[tuple[str, str]]:
+    """(key, what is wrong with it) of values that no call could be made with."""
     if provider.protocol not in PROTOCOLS:
-        known = ", ".join(PROTOCOLS)
-        raise InputError(f"unknown protocol {provider.protocol!r} (known: {known})", file=file, field=place)
-    if provider.base_url != EMBEDDED and not provider.base_url.startswith(("http://", "https://")):
-        raise InputError("base_url starts with http:// or https://", file=file, field=f"{place}.base_url")
-    if not provider.timeout_s > 0:
-        raise InputError("timeout_s is a number of seconds above 0", file=file, field=f"{place}.timeout_s")
-    return provider
+        yield "protocol", f"unknown protocol {provider.protocol!r} (known: {', '.join(PROTOCOLS)})"
+    if provider.base_url != EMBEDDED and not _is_url(provider.base_url):
+        yield "base_url", f"{provider.base_url!r} is not http:// or https:// and a host"
+    if provider.proxy is not None and not _is_url(provider.proxy):
+        yield "proxy", "is not http:// or https:// and a host"  # not shown: it may hold a password
+    for name, value in provider.headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            yield f'headers."{name}"', "is no name of a header"
+        if not value.isprintable():
+            yield f"headers.{name}", "has characters that no header can carry"
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    return parts.scheme in ("http", "https") and bool(host) and port != 0 and not any(c.isspace() for c in text)

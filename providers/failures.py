@@ -4,6 +4,7 @@ The table is DESIGN.md's; the codes are those that OpenAI and the servers compat
 """
 
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 import msgspec
@@ -30,7 +31,7 @@ _BY_STATUS: dict[int, tuple[FailureKind, Billing]] = {
     429: (FailureKind.THROTTLED, Billing.UNBILLED),
     529: (FailureKind.THROTTLED, Billing.UNBILLED),
 }
-_MESSAGE_LIMIT = 2000
+MESSAGE_LIMIT = 2000
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -48,15 +49,18 @@ class _Envelope(msgspec.Struct, frozen=True):
 _envelope = msgspec.json.Decoder(_Envelope)
 
 
-def read_error(body: bytes) -> ErrorBody:
-    """The error object of a body, or one made of the body's beginning where it has none. Never raises."""
+def find_error(body: bytes) -> ErrorBody | None:
+    """The error object of a body; None where it has none. Never raises."""
     try:
         error = _envelope.decode(body).error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        error = None
-    if isinstance(error, ErrorBody):
-        return error
-    return ErrorBody(message=error or body[:_MESSAGE_LIMIT].decode("utf-8", "replace"))
+        return None
+    return ErrorBody(message=error) if isinstance(error, str) else error
+
+
+def read_error(body: bytes) -> ErrorBody:
+    """The error object of a body, or one made of the body's beginning where it has none. Never raises."""
+    return find_error(body) or ErrorBody(message=body[:MESSAGE_LIMIT].decode("utf-8", "replace"))
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Failure:
@@ -65,12 +69,12 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float
     code = None if error.code is None else str(error.code)
     retry_after_s = read_retry_after(headers, now)
     kind, billing = _kind(status, {code, error.type}, retry_after_s)
-    message = (error.message or f"HTTP {status}")[:_MESSAGE_LIMIT]
+    message = (error.message or f"HTTP {status}")[:MESSAGE_LIMIT]
     return Failure(kind, billing, message, status=status, code=code, retry_after_s=retry_after_s)
 
 
 def _kind(status: int, codes: set[str | None], retry_after_s: float | None) -> tuple[FailureKind, Billing]:
-    if codes & QUOTA_CODES and status in (402, 403, 429):
+    if codes & QUOTA_CODES and 400 <= status < 500:
         return FailureKind.QUOTA, Billing.UNBILLED
     if status in _BY_STATUS:
         return _BY_STATUS[status]
@@ -102,6 +106,8 @@ def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def _until_date(value: str, now: float) -> float:
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+        date = parsedate_to_datetime(value)
+        zoned = date if date.tzinfo is not None else date.replace(tzinfo=UTC)  # "-0000", or no zone at all
+        return max(0.0, zoned.timestamp() - now)
     except (ValueError, TypeError, OverflowError):
         return -1.0

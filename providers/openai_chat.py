@@ -6,30 +6,26 @@ and checked on the way: an answer is JSON to its last byte.
 
 import time
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from multidict import CIMultiDict
 
 from prompts.records import Alternative, Completion, SampledToken
-from providers.failures import classify
+from providers.failures import MESSAGE_LIMIT, classify, find_error
 from providers.wire import Answer, Billing, Failure, FailureKind, HttpCall, Usage
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _CachedTokens(msgspec.Struct, frozen=True):
-    cached_tokens: int | None = None
+    cached_tokens: _Count | None = None
 
 
 class _Usage(msgspec.Struct, frozen=True):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
     prompt_tokens_details: _CachedTokens | None = None
-
-
-class _Envelope(msgspec.Struct, frozen=True):
-    """What a 200 must hold to be an answer: `choices`; and what is read of it."""
-
-    choices: list[msgspec.Raw]
-    model: str | None = None
-    usage: _Usage | None = None
 
 
 class _Alternative(msgspec.Struct, frozen=True):
@@ -48,8 +44,12 @@ class _Logprobs(msgspec.Struct, frozen=True):
     content: list[_Token] | None = None
 
 
+class _Part(msgspec.Struct, frozen=True):
+    text: str | None = None
+
+
 class _Message(msgspec.Struct, frozen=True):
-    content: str | None = None
+    content: str | list[_Part] | None = None  # some servers answer in parts
     refusal: str | None = None
 
 
@@ -59,12 +59,17 @@ class _Choice(msgspec.Struct, frozen=True):
     logprobs: _Logprobs | None = None
 
 
-class _Choices(msgspec.Struct, frozen=True):
-    choices: list[_Choice]
+class _Envelope(msgspec.Struct, frozen=True):
+    """What a 200 must hold to be an answer, and what is read of it."""
+
+    choices: Annotated[list[_Choice], msgspec.Meta(min_length=1)]
+    model: str | None = None
+    usage: _Usage | None = None
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
-_choices = msgspec.json.Decoder(_Choices)
+_ROOM = 60  # frames: whoever reads a stored answer may stand that much deeper than whoever accepted it
+_SHORT = 1500  # bytes that cannot nest deeply enough to matter
 
 
 class OpenAIAdapter:
@@ -73,7 +78,7 @@ class OpenAIAdapter:
     def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
         # Manifest paths start with /v1, base URLs end with a version: one of the two goes.
         self._base = base_url.rstrip("/")
-        self._headers = {"Content-Type": "application/json", **headers}
+        self._headers = CIMultiDict({"Content-Type": "application/json", **headers})  # as aiohttp wants them
 
     def encode(self, url: str, body: bytes) -> HttpCall:
         return HttpCall(self._base + url.removeprefix("/v1"), self._headers, body)
@@ -82,35 +87,49 @@ class OpenAIAdapter:
         if status != 200:
             return classify(status, headers, body, now=time.time())
         try:
-            envelope = _envelope.decode(body)
+            envelope = _envelope.decode(body) if len(body) < _SHORT else _decode_with_room(body)
             if not body.isascii():
                 body.decode()  # the decoder skips over strings that it does not need without looking at their UTF-8
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            message = f"a 200 that is not a chat completion: {error}"
-            return Failure(FailureKind.UNREADABLE, Billing.MAYBE, message, status=status)
+            return _unreadable(body, error)
         return Answer(envelope.model, _usage(envelope.usage))
 
     def completion(self, body: bytes) -> Completion:
         return read_completion(body)
 
 
+def _decode_with_room(body: bytes, room: int = _ROOM) -> _Envelope:
+    return _decode_with_room(body, room - 1) if room else _envelope.decode(body)
+
+
+def _unreadable(body: bytes, error: Exception) -> Failure:
+    told = find_error(body)
+    if told is None:
+        return Failure(
+            FailureKind.UNREADABLE, Billing.MAYBE, f"a 200 that is not a chat completion: {error}", status=200
+        )
+    code = None if told.code is None else str(told.code)
+    message = f"a 200 that holds an error: {told.message or 'without a message'}"[:MESSAGE_LIMIT]
+    return Failure(FailureKind.UNREADABLE, Billing.MAYBE, message, status=200, code=code)
+
+
 def _usage(usage: _Usage | None) -> Usage | None:
-    if usage is None:
+    """What was used; None where a count is missing, which is not the same as 0."""
+    if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
     details = usage.prompt_tokens_details
     cached = details.cached_tokens or 0 if details is not None else 0
-    return Usage(usage.prompt_tokens, usage.completion_tokens, cached)
+    return Usage(usage.prompt_tokens, usage.completion_tokens, min(cached, usage.prompt_tokens))
 
 
 def read_completion(body: bytes) -> Completion:
     """The first choice of a chat completion. Raises ValueError where the body is not one."""
-    choices = _choices.decode(body).choices
-    if not choices:
-        raise ValueError("no choices in the answer")
-    choice = choices[0]
-    content = choice.logprobs.content if choice.logprobs is not None else None
-    tokens = None if content is None else tuple(_sampled(token) for token in content)
-    return Completion(choice.message.content, choice.finish_reason, choice.message.refusal, tokens)
+    choice = _envelope.decode(body).choices[0]
+    logprobs = choice.logprobs.content if choice.logprobs is not None else None
+    tokens = None if logprobs is None else tuple(_sampled(token) for token in logprobs)
+    content = choice.message.content
+    text = "".join(part.text or "" for part in content) if isinstance(content, list) else content
+    return Completion(text, choice.finish_reason, choice.message.refusal, tokens)
 
 
 def _sampled(token: _Token) -> SampledToken:

@@ -77,7 +77,7 @@ def upper_bound_usd(rates: Rates, body: bytes, max_output_tokens: int | None) ->
     if not rates.input and not rates.output:
         return 0.0
     bounds = _bounds.decode(body)
-    asked = bounds.max_completion_tokens or bounds.max_tokens or max_output_tokens
+    asked = max(bounds.max_completion_tokens or 0, bounds.max_tokens or 0) or max_output_tokens
     if asked is None:
         return None
     return len(body) * rates.input + (bounds.n or 1) * asked * rates.output

@@ -100,7 +100,7 @@ async def test_a_failed_write_is_told_to_all_who_wait(tmp_path: Path) -> None:
     disk = _Disk()
     disk.error = errno.EIO
     journal = Journal(tmp_path, disk, 1)
-    waiting = asyncio.create_task(journal.durable(journal.append(Log.ATTEMPTS, b'"x":1}')))
+    waiting = journal.durable(journal.append(Log.ATTEMPTS, b'"x":1}'))
     with pytest.raises(WriteFailedError):
         await waiting
     with pytest.raises(WriteFailedError):
@@ -128,4 +128,26 @@ async def test_a_full_disk_frees_the_reserve_and_writes_on(tmp_path: Path) -> No
     assert told == [True]
     assert not (tmp_path / "reserve").exists()
     assert _seqs(tmp_path, Log.RESPONSES) == [1]
+    await journal.close()
+
+
+async def test_an_intent_does_not_wait_for_the_sync_of_answers(tmp_path: Path) -> None:
+    """Answers share a sync for a while; what is sent next waits only for its own line to be on disk."""
+    journal = Journal(tmp_path, OsDisk(), 1)
+    answer = journal.append(Log.RESPONSES, b'"x":1}')
+    intent = journal.append(Log.ATTEMPTS, b'"x":1}')
+    await journal.intent_on_disk(intent)
+    assert journal.durable_seq < answer
+    await journal.durable(intent)
+    assert journal.durable_seq >= intent
+    await journal.close()
+
+
+async def test_an_answer_is_written_before_it_is_synced(tmp_path: Path) -> None:
+    """What came back is in the file, out of reach of a kill, while it waits for its sync."""
+    journal = Journal(tmp_path, OsDisk(), 1)
+    journal.append(Log.RESPONSES, b'"x":1}')
+    await journal.intent_on_disk(journal.append(Log.ATTEMPTS, b'"x":1}'))
+    assert _seqs(tmp_path, Log.RESPONSES) == [1]
+    assert journal.durable_seq == 0
     await journal.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import Self
@@ -70,7 +71,8 @@ class Simulator:
             await web.TCPSite(runner, host, port, backlog=_BACKLOG).start()
         except OSError as error:
             await runner.cleanup()
-            raise InputError(f"cannot listen on {host}:{port}: {error.strerror or error}", field="port") from error
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise InputError(f"cannot listen on {host}:{port}: {why}", field="port") from error
         self._runner = runner
         self.base_url = f"http://{f'[{host}]' if ':' in host else host}:{runner.addresses[0][1]}/v1"
         return self.base_url

@@ -1,0 +1,269 @@
+"""The OpenAI adapter: what goes out, what a 200 must hold, and the same reading as the official SDK's."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletion
+
+from prompts.records import Alternative, Completion, SampledToken
+from providers.openai_chat import OpenAIAdapter, read_completion
+from providers.simulator import Simulator, SimulatorSettings
+from providers.wire import Answer, Billing, Failure, FailureKind, Usage
+
+ADAPTER = OpenAIAdapter("http://host/v1", {"Authorization": "Bearer k"})
+
+
+def answer(choice: Any = None, **keys: Any) -> bytes:
+    plain = {"message": {"content": "hi"}, "finish_reason": "stop"} if choice is None else choice
+    usage = {"prompt_tokens": 3, "completion_tokens": 2}
+    return orjson.dumps({"model": "m", "choices": [plain], "usage": usage, **keys})
+
+
+def decoded(body: bytes, status: int = 200) -> Answer | Failure:
+    return ADAPTER.decode(status, {}, body)
+
+
+def usage_of(body: bytes) -> Usage | None:
+    found = decoded(body)
+    assert isinstance(found, Answer)
+    return found.usage
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("http://host/v1", "http://host/v1/chat/completions"),
+        ("http://host/v1/", "http://host/v1/chat/completions"),
+        ("http://host/openai/v1beta", "http://host/openai/v1beta/chat/completions"),
+        ("http://host:8000", "http://host:8000/chat/completions"),
+    ],
+)
+def test_a_call_has_the_body_as_it_stands(base_url: str, url: str) -> None:
+    """The path goes behind the base URL with one version in it; headers are the lane's; the body is not touched."""
+    body = b'{ "model":"m",\t"x": 1e400 }'
+    call = OpenAIAdapter(base_url, {"Authorization": "Bearer k", "X-Team": "t"}).encode("/v1/chat/completions", body)
+    assert (call.url, call.body) == (url, body)
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer k", "X-Team": "t"}
+    assert dict(call.headers) == headers
+
+
+def test_an_answer_gives_its_model_and_its_usage() -> None:
+    """Of a chat completion the hot path reads model and usage; cached tokens are part of the input."""
+    details = {"prompt_tokens": 30, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 20}}
+    assert decoded(answer(usage=details)) == Answer("m", Usage(30, 2, 20))
+
+
+@pytest.mark.parametrize(
+    ("usage", "read"),
+    [
+        (None, None),
+        ({}, None),
+        ({"prompt_tokens": 3}, None),
+        ({"prompt_tokens": None, "completion_tokens": 2}, None),
+        ({"prompt_tokens": 3, "completion_tokens": 0}, Usage(3, 0, 0)),
+        ({"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": None}, Usage(3, 2, 0)),
+        ({"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {}}, Usage(3, 2, 0)),
+        ({"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 9}}, Usage(3, 2, 3)),
+    ],
+)
+def test_a_count_that_is_missing_is_not_0(usage: dict[str, Any] | None, read: Usage | None) -> None:
+    """Usage without both counts is unknown, so that nobody takes it for free; more cached than sent is no discount."""
+    assert usage_of(answer(usage=usage)) == read
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b"<html>Bad gateway</html>",
+        answer()[:-1],
+        answer()[:20],
+        answer() + b"}",
+        answer() + answer(),
+        answer().replace(b"hi", b"h\xff"),
+        answer(id="\u00e9").replace("\u00e9".encode(), b"\xe9"),
+        answer().replace(b"hi", b"h\n"),
+        answer().replace(b"hi", rb"\ud800"),
+        orjson.dumps({"choices": []}),
+        orjson.dumps({"choices": None}),
+        orjson.dumps({"choices": [None]}),
+        orjson.dumps({"choices": ["hi"]}),
+        answer({"message": None}),
+        answer({"message": "hi"}),
+        answer({"message": {"content": 5}}),
+        answer({"message": {"content": "hi"}, "logprobs": {"content": [{"token": "hi"}]}}),
+        answer({"message": {"content": "hi"}, "logprobs": {"content": [{"token": "hi", "logprob": "low"}]}}),
+        answer(usage={"prompt_tokens": -1, "completion_tokens": 2}),
+        answer(usage={"prompt_tokens": "3", "completion_tokens": 2}),
+        answer(x=0).replace(b":0", b":" + b"[" * 100_000),
+        answer(x=0).replace(b":0", b":" + b"[" * 100_000 + b"]" * 100_000),
+    ],
+)
+def test_a_200_that_is_no_answer_is_unreadable(body: bytes) -> None:
+    """Whatever is not a chat completion to its last byte is a typed failure that may have been billed."""
+    found = decoded(body)
+    assert isinstance(found, Failure)
+    assert (found.kind, found.billing, found.status) == (FailureKind.UNREADABLE, Billing.MAYBE, 200)
+    assert found.message.startswith("a 200 that is not a chat completion: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "code"),
+    [
+        ({"message": "upstream failed", "code": 502}, "a 200 that holds an error: upstream failed", "502"),
+        ({"message": "no", "code": "insufficient_quota"}, "a 200 that holds an error: no", "insufficient_quota"),
+        ("plain words", "a 200 that holds an error: plain words", None),
+        ({}, "a 200 that holds an error: without a message", None),
+    ],
+)
+def test_a_200_that_holds_an_error_says_so(error: Any, message: str, code: str | None) -> None:
+    """An error in a 200 is unreadable too; its own message and code are kept."""
+    found = decoded(orjson.dumps({"error": error}))
+    assert found == Failure(FailureKind.UNREADABLE, Billing.MAYBE, message, status=200, code=code)
+
+
+def test_other_statuses_are_classified() -> None:
+    """What is not a 200 is a failure, even with an answer in it."""
+    found = decoded(answer(), status=500)
+    assert isinstance(found, Failure)
+    assert found.kind is FailureKind.TRANSIENT
+
+
+@given(st.binary(max_size=200) | st.builds(lambda cut: answer()[:cut], st.integers(0, 90)))
+def test_reading_never_raises(body: bytes) -> None:
+    """Any bytes are an answer or a failure, and an answer can be read as a completion."""
+    if isinstance(decoded(body), Answer):
+        assert read_completion(body)
+
+
+# Completions
+
+
+def test_a_completion_has_text_and_tokens() -> None:
+    """Text, finish reason, and each sampled token with its bytes and alternatives."""
+    tokens = [
+        {
+            "token": "h",
+            "logprob": -0.5,
+            "bytes": [104],
+            "top_logprobs": [{"token": "h", "logprob": -0.5, "bytes": [1]}],
+        },
+        {"token": "", "logprob": -9999.0, "bytes": [], "top_logprobs": [], "id": 7},
+        {"token": "i", "logprob": 0, "bytes": None, "top_logprobs": None},
+    ]
+    body = answer({"message": {"content": "hi"}, "finish_reason": "length", "logprobs": {"content": tokens}})
+    sampled = (
+        SampledToken("h", -0.5, b"h", (Alternative("h", -0.5),)),
+        SampledToken("", -9999.0, b""),
+        SampledToken("i", 0.0, None),
+    )
+    assert read_completion(body) == Completion("hi", "length", None, sampled)
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "refusal"),
+    [
+        ({"content": None, "refusal": "I cannot"}, None, "I cannot"),
+        ({"content": "", "refusal": None}, "", None),
+        ({}, None, None),
+        ({"content": None, "tool_calls": [{"id": "x"}]}, None, None),
+        ({"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "a"}, {"text": "b"}]}, "ab", None),
+    ],
+)
+def test_messages_without_plain_text_are_read(message: Any, text: str | None, refusal: str | None) -> None:
+    """Refusals, tool calls, empty messages and messages in parts are completions."""
+    assert isinstance(decoded(answer({"message": message})), Answer)
+    assert read_completion(answer({"message": message})) == Completion(text, None, refusal, None)
+
+
+@pytest.mark.parametrize("logprobs", [None, {}, {"content": None}, {"tokens": ["hi"], "token_logprobs": [-1.0]}])
+def test_no_log_probabilities_are_none(logprobs: Any) -> None:
+    """Log probabilities that are missing, null, or in the older form are none, not an empty list."""
+    assert read_completion(answer({"message": {"content": "hi"}, "logprobs": logprobs})).tokens is None
+
+
+def as_sdk(body: bytes) -> tuple[Completion, Usage | None]:
+    """What the official SDK's records say of a body, in our words."""
+    read = ChatCompletion.model_validate_json(body)
+    choice = read.choices[0]
+    tokens = None
+    if choice.logprobs is not None and choice.logprobs.content is not None:
+        tokens = tuple(
+            SampledToken(
+                token.token,
+                token.logprob,
+                None if token.bytes is None else bytes(token.bytes),
+                tuple(Alternative(other.token, other.logprob) for other in token.top_logprobs),
+            )
+            for token in choice.logprobs.content
+        )
+    usage = None
+    if read.usage is not None:
+        details = read.usage.prompt_tokens_details
+        cached = 0 if details is None else details.cached_tokens or 0
+        usage = Usage(read.usage.prompt_tokens, read.usage.completion_tokens, cached)
+    return Completion(choice.message.content, choice.finish_reason, choice.message.refusal, tokens), usage
+
+
+SCORED = "<reference>a dog runs</reference><candidate>a dog runs</candidate>\nScore: [[0-100]]"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"max_tokens": 2},
+        {"n": 3},
+        {"logprobs": True},
+        {"logprobs": True, "top_logprobs": 20},
+        {"logprobs": True, "top_logprobs": 5, "max_completion_tokens": 4, "n": 2},
+    ],
+)
+async def test_the_official_sdk_reads_the_same(asked: dict[str, Any]) -> None:
+    """Of one body over HTTP, the openai package and this adapter read equal text, finish, tokens and usage."""
+    async with (
+        Simulator(SimulatorSettings(latency_s=0.0)) as simulator,
+        AsyncOpenAI(base_url=simulator.base_url, api_key="none", max_retries=0) as sdk,
+    ):
+        raw = await sdk.chat.completions.with_raw_response.create(
+            model="gpt-4o", messages=[{"role": "user", "content": SCORED}], **asked
+        )
+    body = raw.http_response.content
+    completion, usage = as_sdk(body)
+    assert completion.text == raw.parse().choices[0].message.content
+    assert read_completion(body) == completion
+    assert decoded(body) == Answer("gpt-4o", usage)
+    assert (completion.tokens is not None) == ("logprobs" in asked)
+
+
+@pytest.mark.parametrize(
+    ("message", "finish"),
+    [
+        ({"content": None, "refusal": "I cannot"}, "stop"),
+        ({"content": "\u2028 \U0001f600 \x00 \x1b[31m"}, "length"),
+        ({"content": ""}, "content_filter"),
+        ({"content": None, "tool_calls": []}, "tool_calls"),
+    ],
+)
+def test_the_official_sdk_reads_odd_answers_the_same(message: dict[str, Any], finish: str) -> None:
+    """Refusals, control characters, filtered and empty answers read as the SDK reads them."""
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish, "logprobs": None}
+    usage = {
+        "prompt_tokens": 30,
+        "completion_tokens": 2,
+        "total_tokens": 32,
+        "prompt_tokens_details": {"cached_tokens": 20},
+    }
+    whole = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+    for body in (orjson.dumps(whole), json.dumps(whole, indent=2).replace("\n", "\r\n").encode()):
+        completion, read_usage = as_sdk(body)
+        assert read_completion(body) == completion
+        assert decoded(body) == Answer("m", read_usage)
