@@ -17,7 +17,7 @@ demo: setup  ## the main job on the embedded simulator: judge the shipped captio
 	$(BIN)/overnight analyze runs/demo
 
 test: setup
-	$(BIN)/python -m pytest -m 'not soak'
+	$(BIN)/python -m pytest
 
 lint: setup
 	$(BIN)/ruff check .

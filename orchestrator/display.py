@@ -12,6 +12,7 @@ from rich.text import Text
 
 from orchestrator.engine import Engine
 from orchestrator.progress import LaneProgress, Progress, Watcher
+from prompts.plain_text import plain_text
 
 _LIVE_EVERY_S = 0.25
 _LINE_EVERY_S = 30.0
@@ -45,7 +46,7 @@ async def _live(watcher: Watcher, console: Console) -> None:
 async def _lines(watcher: Watcher) -> None:
     await asyncio.sleep(_FIRST_LINE_S)
     while True:
-        print(line(watcher.look()), file=sys.stderr, flush=True)  # noqa: T201
+        print(plain_text(line(watcher.look())), file=sys.stderr, flush=True)  # noqa: T201
         await asyncio.sleep(_LINE_EVERY_S)
 
 
@@ -59,7 +60,7 @@ def table(progress: Progress) -> Table:
         shown.add_column(heading, justify="right", no_wrap=True)
     shown.add_column("", overflow="ellipsis", no_wrap=True)
     for lane in (*progress.lanes, *([progress.total] if len(progress.lanes) > 1 else [])):
-        shown.add_row(*(Text(cell) for cell in _cells(lane)))
+        shown.add_row(*(Text(plain_text(cell)) for cell in _cells(lane)))
     return shown
 
 

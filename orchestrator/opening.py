@@ -180,13 +180,24 @@ def _reopen_with(
             state = fold(folder)
     found = Opened(folder, record, state, asked.job, catalog, disk)
     same = asked.source.sha256 == (state.sha256 or record.source.sha256)
-    if isinstance(asked.job, ManifestJob) and same and not state.pending_addition:
+    behind = _record_is_behind(record, state, asked)
+    if isinstance(asked.job, ManifestJob) and same and not state.pending_addition and not behind:
         return found
     difference = compare(folder, state, check.rows())
     if difference.any:
         _refuse_unless_wanted(difference, record, asked, folder, options)
+    if difference.any or behind:
         found.edit = Edit(difference, asked, check)
     return found
+
+
+def _record_is_behind(record: RunRecord, state: RunState, asked: Asked) -> bool:
+    """Whether the log has taken up this very edit, but a kill came before `run.json` had."""
+    if state.sha256 != asked.source.sha256:
+        return False
+    if asked.spec is None:
+        return any(lane.provider not in record.catalog for lane in state.lanes)
+    return asked.spec.text != record.spec_text or asked.prompts != record.prompts
 
 
 def _refuse_unless_wanted(

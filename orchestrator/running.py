@@ -19,8 +19,9 @@ from orchestrator.folder_lock import live_pid
 from orchestrator.following import follow
 from orchestrator.opening import Opened, Options, opened
 from orchestrator.session import Result, send
-from orchestrator.showing import plain_text, result_json, show_result
+from orchestrator.showing import result_json, show_result
 from outputs.run_record import read_run_record
+from prompts.plain_text import plain_text
 
 T = TypeVar("T")
 _GC_THRESHOLDS = (50_000, 20, 100)

@@ -12,11 +12,7 @@ from orchestrator.planning import LanePlan, Plan
 from orchestrator.session import Result
 from orchestrator.status import Status
 from outputs.fold import LaneTotals
-
-
-def plain_text(text: str) -> str:
-    """`text` with everything that could steer a terminal, or reorder what it shows, made visible."""
-    return "".join(c if c.isprintable() or c == " " else f"\\x{ord(c):02x}" for c in text)
+from prompts.plain_text import plain_text
 
 
 def show_result(result: Result) -> None:

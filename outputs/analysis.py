@@ -24,6 +24,7 @@ from outputs.run_record import RunRecord, read_run_record
 from outputs.scores import Answer, scores_table
 from prompts.input_error import InputError
 from prompts.parsers import AnswerReader, reader_for
+from prompts.plain_text import plain_text
 from prompts.template import parse_prompt
 
 METRICS = {"gveval": "G-VEval ref-only ACCR"}  # by the run's job
@@ -199,4 +200,4 @@ def _number(value: float) -> str:
 
 def _plain(text: str, style: str = "") -> Text:
     """Text without markup; what cannot be printed (a terminal's control codes) is shown as an escape."""
-    return Text("".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text), style)
+    return Text(plain_text(text), style)

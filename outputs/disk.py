@@ -83,8 +83,12 @@ class Reserve:
     def __init__(self, path: Path, size_bytes: int) -> None:
         self.path = path
         self.freed = False
-        with path.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, size_bytes)
+        try:
+            with path.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, size_bytes)
+        except OSError:  # there is no room for it: what there was of it must not stay
+            self.free()
+            raise
 
     def free(self) -> bool:
         """Give the blocks back; False where that was done before."""

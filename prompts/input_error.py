@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from prompts.plain_text import plain_text
+
 
 class InputError(Exception):
     """Something the user gave is wrong: nothing was sent, and the command exits with 2.
@@ -19,7 +21,7 @@ class InputError(Exception):
         place = self.file or ""
         if line is not None:
             place += f":{line}" if place else f"line {line}"
-        super().__init__(": ".join(part for part in (place, field, message) if part))
+        super().__init__(plain_text(": ".join(part for part in (place, field, message) if part)))
 
 
 def split_fault(error: str) -> tuple[str, str | None]:

@@ -147,6 +147,15 @@ def test_a_plan_refuses_the_same(work: Workplace, name: str) -> None:
     assert_refused(work, work.overnight("plan", "m.jsonl", "--out", work.run_folder), f"m.jsonl{refused.says}")
 
 
+def test_an_error_is_one_plain_line_whatever_it_names(work: Workplace) -> None:
+    """Keys and file names with line breaks or escape sequences are shown so that they cannot steer the terminal."""
+    work.write([{**line("a"), "x\x1b[2J\ny": 1}], "m\x1b[2J\n.jsonl")
+    ended = work.overnight("run", "m\x1b[2J\n.jsonl")
+    assert ended.code == 2
+    assert ended.error.startswith("m\\x1b[2J\\x0a.jsonl:1: x\\x1b[2J\\x0ay: unknown key: known here: body, custom_id, ")
+    assert ended.error.isprintable()
+
+
 def test_a_fault_far_down_the_file_is_found_before_the_first_call(work: Workplace) -> None:
     """The last of 3,000 lines is wrong: nothing of the others was sent, and no folder made for it stays."""
     work.write([*(line(f"r{number}") for number in range(2_999)), without(line("last"), "url")])

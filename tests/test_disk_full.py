@@ -238,6 +238,7 @@ async def test_a_real_disk_is_too_full_to_make_the_run(tmp_path: Path, small_dis
         assert "disk is full" in said
         assert "Traceback" not in said
         assert simulator.stats.calls == 0
+        assert not (folder / "reserve").exists()
         small_disk.clear()
         code, said = await run_to_end(*command, folder=tmp_path)
         assert code == 0, said

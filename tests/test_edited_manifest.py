@@ -1,6 +1,7 @@
 """An edited manifest given to the same folder: exactly what changed is sent, and only what is asked for counts."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -237,3 +238,17 @@ def test_an_edit_that_cannot_be_sent_changes_nothing(first: Workplace) -> None:
     ended, asked = again(first, [*FIVE, line("new"), line("bad", body={"messages": []})])
     assert (ended.code, ended.error, asked) == (2, "m.jsonl:7: body.messages: is empty", [])
     assert {path.name: path.read_bytes() for path in first.run_folder.iterdir() if path.name != "lock"} == before
+
+
+def test_an_analysis_takes_only_what_is_still_asked_for(work: Workplace) -> None:
+    """A spec that takes fewer captions, accepted, leaves a table of those; taking more again sends the new ones."""
+    examples = Path(__file__).parents[1] / "jobs" / "examples"
+    (work.folder / "captions_constructed.json").write_bytes((examples / "captions_constructed.json").read_bytes())
+    spec = (examples / "gveval_ref_only.toml").read_text()
+    for first, sent in ((5, 5), (3, 0), (6, 1)):
+        (work.folder / "s.toml").write_text(spec.replace("# first = 5", f"first = {first}"))
+        result = work.run("--accept-changes", "--json", source="s.toml").json
+        assert (result["asked"], result["answered"], result["sent"]) == (first, first, sent)
+        read = work.overnight("analyze", "out", "--json").json
+        assert read["requests"] == {"asked": first, "answered": first, "failed": 0}
+        assert {row["items"] for row in read["correlations"]} == {first}

@@ -1,15 +1,19 @@
 """Manifests that are accepted, and what goes out for them: the body's bytes, just as they stand in the file."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.manifest import ManifestJob, nesting, read_manifest
+from orchestrator.checking import RequestCheck
+from orchestrator.requests_file import NewRow, request_line
 from outputs.journal import Log
 from prompts.input_error import InputError
+from providers.catalog import Catalog, Provider
 from tests.harness.workplace import Workplace, jsonl, line
 
 MESSAGES = b'"messages":[{"role":"user","content":"hi"}]'
@@ -124,6 +128,60 @@ def test_a_manifest_s_lines_are_numbered_as_an_editor_does(tmp_path: Path) -> No
     odd = json.dumps(line("a", "one\u2028two\x0bthree\x85"), ensure_ascii=False).encode()
     path.write_bytes(b"\n" + odd + b"\n\n\n" + jsonl([line("b")]))
     assert [(number, request.custom_id) for number, request in read_manifest(path)] == [(2, "a"), (5, "b")]
+
+
+LINE = json.dumps(line("a", body={"n": 1, "max_tokens": 10, "x": [{}]}, metadata={"k": "v"})).encode()
+CATALOG = Catalog({"lab": Provider(protocol="openai", base_url="http://h/v1", models=("lab-*",), free=True)})
+FRAGMENTS = [
+    b'"',
+    b"\\",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b"null",
+    b"0",
+    b"-1",
+    b"1e999",
+    b"\n",
+    b"\r",
+    b"\xff",
+    b"\\ud800",
+]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(LINE)), st.integers(0, 12), st.sampled_from(FRAGMENTS) | st.binary(max_size=3)),
+        max_size=3,
+    )
+)
+@settings(max_examples=300)
+def test_any_bytes_are_read_or_refused(edits: list[tuple[int, int, bytes]]) -> None:
+    """However a manifest is mangled, each line becomes a request or an error that names the file."""
+    text = LINE + b"\n" + LINE.replace(b'"a"', b'"b"')
+    for place, cut, put in edits:
+        text = text[:place] + put + text[place + cut :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "m.jsonl"
+        path.write_bytes(text)
+        found = checked(path)
+        if isinstance(found, InputError):
+            assert found.file == str(path)
+            assert str(found).isprintable()
+            return
+        for row in found:
+            assert json.loads(b"{" + request_line(row))["custom_id"] == row.custom_id
+            assert b"\n" not in request_line(row)
+
+
+def checked(path: Path) -> list[NewRow] | InputError:
+    try:
+        return list(RequestCheck(ManifestJob(path), CATALOG, path).rows())
+    except InputError as error:
+        return error
 
 
 json_values = st.recursive(

@@ -5,6 +5,10 @@ import hashlib
 import json
 from typing import Any
 
+from rich.console import Console
+
+from orchestrator.display import table
+from orchestrator.progress import LaneProgress, Progress
 from outputs.answers import read_answers
 from outputs.journal import Log
 from tests.harness.loopback import Call, Reply, chat_answer
@@ -167,6 +171,16 @@ def test_a_lane_that_stops_says_why_without_steering_the_terminal(work: Workplac
     assert ended.code == 6
     assert "key refused: bad key\\x1b[2J\\x0d\\x0aGo on; 1 left" in ended.out
     assert "\x1b" not in work.overnight("status", "out").out
+
+
+def test_progress_does_not_steer_the_terminal() -> None:
+    """What a provider gave as its reason is shown plainly in the live table as well."""
+    lane = LaneProgress("lab/m\x1b[2J", 3, 1, 0, 1, 0.5, None, 10, 0.0, 0, "stopped: bad key\x1b[2J\r\nGo on")
+    console = Console(width=200, force_terminal=True, color_system=None)
+    with console.capture() as captured:
+        console.print(table(Progress((lane,), lane, simulated=False, stopping=False)))
+    assert "lab/m\\x1b[2J" in captured.get()
+    assert "stopped: bad key\\x1b[2J\\x0d\\x0aGo on" in captured.get()
 
 
 def test_an_answer_nested_as_deeply_as_can_be_read_is_read_again(work: Workplace) -> None:

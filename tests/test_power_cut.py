@@ -4,7 +4,7 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -13,9 +13,11 @@ import pytest
 from orchestrator.engine import Engine
 from orchestrator.opening import Opened, Options, opened
 from orchestrator.session import send
+from outputs.answers import read_answers
 from outputs.disk import Disk, OsDisk
 from outputs.fold import RowFlag
 from outputs.journal import Log
+from outputs.run_record import read_run_record
 from prompts.input_error import InputError
 from providers.simulator import Simulator, SimulatorSettings
 from tests.harness import log_view
@@ -45,7 +47,7 @@ class Story:
         """Run until the end or the cut; returns the run as it was known then, its engine, and the exit code."""
         run: Opened | None = None
         engines: list[Engine] = []
-        options = Options(out=self.folder, concurrency=self.options.concurrency, config=self.options.config)
+        options = replace(self.options, out=self.folder)
         try:
             with opened(self.source, options, disk=disk) as run:
                 return run, engines, (await send(run, options, engines.append)).exit_code
@@ -187,3 +189,44 @@ async def _end_edited(story: Story, new: Manifest) -> None:
     sent, unanswered = story.simulator.seen, log_view.unanswered(story.folder)
     for row, key in new.keys.items():
         assert 1 <= sent[key] <= 1 + unanswered[row], f"{row} was sent {sent[key]} times"
+
+
+class _NoReplacement(OsDisk):
+    """The power goes before `run.json` is replaced."""
+
+    def replace(self, path: Path, data: bytes) -> None:
+        raise OSError(errno.EIO, "the power is gone")
+
+
+async def test_a_changed_spec_gets_into_the_record_although_the_power_went(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off between its new requests and its record, a run given the same spec again brings its record up to date."""
+    async with Simulator(SimulatorSettings(record=True, latency_s=0.0, answer_tokens=1)) as simulator:
+        options = Options(config=write_catalog(tmp_path / "lab.toml", simulator.base_url), accept_changes=True)
+        spec = write_chain_spec(tmp_path, 2, monkeypatch)
+        story = Story(spec, options, simulator, tmp_path / "run", Random(0))
+        await story.end(chain_ids(2))
+        spec = write_chain_spec(tmp_path, 3, monkeypatch)
+        spec.write_text(spec.read_text() + "first = 3\n")
+        assert (await story.live(_NoReplacement()))[2] is None
+        assert read_run_record(story.folder).spec_text != spec.read_text()
+        await story.end(chain_ids(3))
+    assert read_run_record(story.folder).spec_text == spec.read_text()
+
+
+async def test_a_new_provider_gets_into_the_record_although_the_power_went(tmp_path: Path) -> None:
+    """The same for an edited manifest whose new row goes to a provider that the record did not know."""
+    async with Simulator(SimulatorSettings(record=True, latency_s=0.0, answer_tokens=1)) as simulator:
+        catalog = write_catalog(tmp_path / "lab.toml", simulator.base_url)
+        catalog.write_text(catalog.read_text() + catalog.read_text().replace("[providers.lab]", "[providers.other]"))
+        manifest = write_manifest(tmp_path / "manifest.jsonl", 2)
+        story = Story(manifest.path, Options(config=catalog), simulator, tmp_path / "run", Random(0))
+        await story.end(manifest.ids)
+        ids = write_manifest(manifest.path, 3).ids
+        first, second, last = manifest.path.read_text().splitlines()
+        manifest.path.write_text("\n".join((first, second, last[:-1] + ', "provider": "other"}')))
+        assert (await story.live(_NoReplacement()))[2] is None
+        await story.end(ids)
+    assert set(read_run_record(story.folder).catalog) == {"lab", "other"}
+    assert {answer.custom_id for answer in read_answers(story.folder)} == ids
