@@ -63,12 +63,13 @@ def _read_line(path: Path, number: int, line: bytes, text: bytes, offset: int) -
         raise InputError(f"nested too deeply: {_MOST_NESTED} levels at most", file=path, line=number)
     try:
         read = _decode(text)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
+        if not isinstance(error, msgspec.ValidationError) or not _is_json(text):
+            raise InputError(f"not JSON: {_what_is_no_json(text) or error}", file=path, line=number) from None
         what, field = split_fault(str(error))
         known = near_miss(field or "", _Line.__struct_fields__) if what == "unknown key" else ""
+        known = known.replace(": known here", "; known here", 1)
         raise InputError(what + known, file=path, line=number, field=field) from None
-    except msgspec.DecodeError as error:
-        raise InputError(f"not JSON: {_what_is_no_json(text) or error}", file=path, line=number) from None
     _check(read, path, number)
     return Request(
         custom_id=read.custom_id,
@@ -87,6 +88,14 @@ def nesting(text: bytes) -> int:
         depth += 1 if bracket in b"[{" else -1
         deepest = max(deepest, depth)
     return deepest
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _what_is_no_json(text: bytes) -> str | None:

@@ -30,6 +30,27 @@ def _options(
     )
 
 
+class _Held:
+    """The engine of a run, once there is one; told to drain before that, it drains the engine as it comes."""
+
+    def __init__(self, on_engine: Callable[[Engine], None] | None) -> None:
+        self._on_engine = on_engine
+        self._engine: Engine | None = None
+        self._draining = False
+
+    def take(self, engine: Engine) -> None:
+        self._engine = engine
+        if self._on_engine is not None:
+            self._on_engine(engine)
+        if self._draining:
+            engine.drain(StopKind.INTERRUPTED)
+
+    def drain(self) -> None:
+        self._draining = True
+        if self._engine is not None:
+            self._engine.drain(StopKind.INTERRUPTED)
+
+
 async def run(
     source: str | Path,
     *,
@@ -60,20 +81,13 @@ async def run(
     Cancelling the task drains: calls in flight are awaited, then the cancellation goes on.
     """
     options = _options(out, concurrency, config, simulate, accept_changes)
-    engines: list[Engine] = []
-
-    def keep(engine: Engine) -> None:
-        engines.append(engine)
-        if on_engine is not None:
-            on_engine(engine)
-
+    held = _Held(on_engine)
     with opened(Path(source), options) as run_opened:
-        sending = asyncio.ensure_future(send(run_opened, options, keep))
+        sending = asyncio.ensure_future(send(run_opened, options, held.take))
         try:
             return await asyncio.shield(sending)
         except asyncio.CancelledError:
-            for engine in engines:
-                engine.drain(StopKind.INTERRUPTED)
+            held.drain()
             await asyncio.wait([sending])
             raise
 
@@ -87,20 +101,19 @@ async def responses(
     simulate: bool = False,
     accept_changes: bool = False,
 ) -> AsyncGenerator[ResponseLine, None]:
-    """Run, and yield every answer of the folder once it is on disk: those of earlier sessions first, then as they land.
+    """Run, and yield every answer of the folder once it is written: those of earlier sessions first, then as they land.
 
     The arguments and errors are those of `run`. Leaving the loop early drains the run; nothing is lost.
     """
     options = _options(out, concurrency, config, simulate, accept_changes)
+    held = _Held(None)
     with opened(Path(source), options) as run_opened:
-        engines: list[Engine] = []
-        sending = asyncio.ensure_future(send(run_opened, options, engines.append))
+        sending = asyncio.ensure_future(send(run_opened, options, held.take))
         try:
             async for _, answer in follow(run_opened.folder, still_running=lambda: not sending.done()):
                 yield answer
         finally:
-            for engine in engines:
-                engine.drain(StopKind.INTERRUPTED)
+            held.drain()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([sending])
         sending.result()

@@ -11,7 +11,7 @@ from orchestrator.requests_file import NewRow, prepare
 from orchestrator.sources import Progress, silent
 from outputs.answers import iterate_items
 from prompts.input_error import InputError
-from providers.catalog import NOT_RECORDED, Catalog
+from providers.catalog import NOT_RECORDED, Catalog, unapplied_limits
 
 _TELL_EVERY = 5000
 
@@ -30,6 +30,7 @@ class RequestCheck:
     simulated: bool = False
     providers: set[str] = field(default_factory=set)
     lanes: set[tuple[str, str]] = field(default_factory=set)
+    warnings: set[str] = field(default_factory=set)
 
     def rows(self) -> Iterator[NewRow]:
         """The rows in order. Raises InputError at the first that cannot be sent."""
@@ -37,7 +38,7 @@ class RequestCheck:
             try:
                 row = prepare(request, self.catalog, self.provider_override)
                 self._check_provider(row.routed.provider)
-                self.lanes.add((row.routed.provider, row.routed.model))
+                self._note_lane(row.routed.provider, row.routed.model)
             except InputError as error:
                 place = error.field if number else f"{request.custom_id}: {error.field or ''}".rstrip(": ")
                 raise InputError(error.message, file=error.file or self.file, line=number, field=place) from None
@@ -55,6 +56,15 @@ class RequestCheck:
                 raise InputError("stands twice among the job's requests", file=self.file, field=request.custom_id)
             ids.add(request.custom_id)
             yield None, request
+
+    def _note_lane(self, provider: str, model: str) -> None:
+        if (provider, model) in self.lanes:
+            return
+        self.lanes.add((provider, model))
+        names = unapplied_limits(self.catalog.provider(provider), model)
+        if names:
+            what = f"limit {names[0]} is" if len(names) == 1 else f"limits {', '.join(names)} are"
+            self.warnings.add(f"provider {provider}: the {what} not applied yet; rpm and concurrency are")
 
     def _check_provider(self, name: str) -> None:
         if name in self.providers:

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from orchestrator.lane import Lane
-from orchestrator.retry import LANE_ENDING, MAX_WAIT_S, next_wait_s
+from orchestrator.retry import LANE_ENDING, MAX_WAIT_S, next_wait_s, outage_wait_s
 from providers.wire import Failure, FailureKind
 
-TRANSIENT_RUN_LIMIT = 20  # transient failures in a row, without a success in the lane, that end it
+# Calls that fail together are one blow: a failure counts where its attempt began after the last one that counted.
+TRANSIENT_RUN_LIMIT = 20  # such failures in a row, without a success in the lane, that end it
+OUTAGE = 3  # such failures in a row after which the lane waits, longer each time, and gives no row up
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +31,31 @@ class GiveUp:
     """The row has failed for good."""
 
 
-def decide(lane: Lane, row: int, failure: Failure, failed_attempts: int, now: float) -> EndLane | TryAgain | GiveUp:
+def decide(
+    lane: Lane, row: int, failure: Failure, failed_attempts: int, began: float, now: float
+) -> EndLane | TryAgain | GiveUp:
     """What follows; counts the lane's run of failures and sets its cooldown on the way.
 
-    `failed_attempts` are those of the row that count against its limit, this one included.
+    `failed_attempts` are those of the row that count against its limit, this one included; `began` is when it began.
     """
-    ending = _lane_ending(lane, failure)
+    ending = _lane_ending(lane, failure, began, now)
     if ending is not None:
         return ending
+    if failure.kind is FailureKind.TRANSIENT and lane.transient_run >= OUTAGE:
+        return TryAgain(max(lane.cooldown_until, now))
     if failure.kind is FailureKind.THROTTLED:
         return _throttled(lane, row, failure, now)
     wait_s = next_wait_s(failure.kind, failed_attempts)
     return GiveUp() if wait_s is None else TryAgain(now + wait_s)
 
 
-def _lane_ending(lane: Lane, failure: Failure) -> EndLane | None:
+def _lane_ending(lane: Lane, failure: Failure, began: float, now: float) -> EndLane | None:
     if failure.kind is FailureKind.TRANSIENT:
-        lane.transient_run += 1
+        if began >= lane.transient_at:
+            lane.transient_run += 1
+            lane.transient_at = now
+            if lane.transient_run >= OUTAGE:
+                lane.cool_down(now + outage_wait_s(lane.transient_run - OUTAGE + 1))
         if lane.transient_run >= TRANSIENT_RUN_LIMIT:
             return EndLane(f"{TRANSIENT_RUN_LIMIT} failures in a row, the last: {failure.message}", 7)
     elif failure.kind in LANE_ENDING:

@@ -5,7 +5,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -46,22 +46,31 @@ async def _live(watcher: Watcher, console: Console) -> None:
 async def _lines(watcher: Watcher) -> None:
     await asyncio.sleep(_FIRST_LINE_S)
     while True:
-        print(plain_text(line(watcher.look())), file=sys.stderr, flush=True)  # noqa: T201
+        print(line(watcher.look()), file=sys.stderr, flush=True)  # noqa: T201
         await asyncio.sleep(_LINE_EVERY_S)
 
 
-def table(progress: Progress) -> Table:
-    """The live table."""
+def table(progress: Progress) -> Group:
+    """The live table, with what there is to note of a lane beneath. A narrow terminal cuts names, never numbers."""
     title = "SIMULATED" if progress.simulated else None
-    caption = "draining: waiting for what is in flight; Ctrl-C again stops at once" if progress.stopping else None
-    shown = Table(title=title, caption=caption, box=None, pad_edge=False, header_style="bold")
-    shown.add_column("lane", overflow="ellipsis", no_wrap=True)
-    for heading in ("done", "failed", "in flight", "per s", "tokens", "cost", "left"):
-        shown.add_column(heading, justify="right", no_wrap=True)
-    shown.add_column("", overflow="ellipsis", no_wrap=True)
-    for lane in (*progress.lanes, *([progress.total] if len(progress.lanes) > 1 else [])):
-        shown.add_row(*(Text(plain_text(cell)) for cell in _cells(lane)))
-    return shown
+    lanes = (*progress.lanes, *([progress.total] if len(progress.lanes) > 1 else []))
+    rows = [_cells(lane) for lane in lanes]
+    shown = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    shown.add_column("lane")
+    for number, heading in enumerate(("done", "failed", "in\nflight", "per s", "tokens", "cost", "left"), 1):
+        widest = max((len(cells[number]) for cells in rows), default=0)
+        shown.add_column(heading, justify="right", no_wrap=True, min_width=widest)
+    for name, *numbers in rows:
+        shown.add_row(Text(plain_text(name), no_wrap=True, overflow="ellipsis"), *map(Text, numbers))
+    notes = [f"{lane.name}: {note}" for lane in progress.lanes for note in _notes(lane)]
+    if progress.stopping:
+        notes.append("draining: waiting for what is in flight; Ctrl-C again stops at once")
+    return Group(shown, *(Text(plain_text(note), style="italic", overflow="fold") for note in notes))
+
+
+def _notes(lane: LaneProgress) -> list[str]:
+    unpriced = f"{lane.unpriced:,} answers unpriced" if lane.unpriced else ""
+    return [note for note in (lane.note, unpriced) if note]
 
 
 def _cells(lane: LaneProgress) -> tuple[str, ...]:
@@ -71,10 +80,9 @@ def _cells(lane: LaneProgress) -> tuple[str, ...]:
         f"{lane.failed:,}",
         f"{lane.in_flight:,}",
         f"{lane.rate:,.1f}",
-        f"{lane.tokens:,}",
-        money(lane.cost_usd, lane.unpriced),
+        amount(lane.tokens),
+        short_money(lane.cost_usd, lane.unpriced),
         duration(lane.eta_s),
-        lane.note,
     )
 
 
@@ -91,13 +99,28 @@ def line(progress: Progress) -> str:
         f"{duration(total.eta_s)} left",
     ]
     notes = [f"{lane.name}: {lane.note}" for lane in progress.lanes if lane.note]
-    return ("[simulated] " if progress.simulated else "") + ", ".join(parts) + "".join(f"; {note}" for note in notes)
+    label = "[simulated] " if progress.simulated else ""
+    return plain_text(label + ", ".join(parts) + "".join(f"; {note}" for note in notes))
+
+
+def amount(count: int) -> str:
+    """A count of tokens, in millions from a million on."""
+    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:,.2f}M"
 
 
 def money(cost_usd: float, unpriced: int = 0) -> str:
     """Dollars, and how many answers have no known price: those are never counted as 0."""
     text = f"${cost_usd:,.2f}" if cost_usd >= 1 or cost_usd == 0 else f"${cost_usd:.4f}"
-    return text if not unpriced else f"{text} + {unpriced:,} unpriced"
+    if not unpriced:
+        return text
+    return f"{text} + {unpriced:,} unpriced" if cost_usd else f"{unpriced:,} unpriced"
+
+
+def short_money(cost_usd: float, unpriced: int) -> str:
+    """`money` for a narrow column: `?` stands for what has no known price."""
+    if not unpriced:
+        return money(cost_usd)
+    return f"{money(cost_usd)} + ?" if cost_usd else "?"
 
 
 def duration(seconds: float | None) -> str:

@@ -24,7 +24,7 @@ from outputs.records import RequestLine
 from prompts.records import Outcome
 from providers.catalog import Catalog
 from providers.prices import upper_bound_usd
-from providers.wire import Answer, Failure
+from providers.wire import SIMULATED_HEADER, Answer, Failure
 
 
 class StopKind(StrEnum):
@@ -62,9 +62,10 @@ class Engine:
         if lane is None:
             totals = self.state.lanes[number]
             lane = self.lanes[number] = self.make_lane(totals.provider, totals.model)
-            for _ in range(lane.concurrency):
-                self._start_worker(lane)
         lane.add(row)
+        if lane.workers < min(lane.concurrency, lane.waiting + lane.in_flight):
+            lane.workers += 1
+            self._start_worker(lane)
 
     async def run(self) -> None:
         """Send until nothing is left that may be sent. Raises what a worker or the job raised, once all has settled."""
@@ -139,9 +140,9 @@ class Engine:
     async def _attempt(self, lane: Lane, slot: Slot, row: int) -> None:
         for pacer in lane.pacers:
             await pacer.acquire()
-        if lane.pacers and lane.is_held(time.monotonic()):  # while it waited for its turn
-            lane.put_back(row, 0.0)
-            return
+            if lane.is_held(time.monotonic()):  # while it waited for its turn
+                lane.put_back(row, 0.0)
+                return
         request = self.requests.read(row)
         call = lane.adapter.encode(request.url, bytes(request.body))
         attempt = self.state.attempts[row] + 1
@@ -153,12 +154,12 @@ class Engine:
         started = time.monotonic()
         got = await send(lane, slot, call)
         if isinstance(got, Failure):
-            self._failed(lane, row, request, attempt, got, b"")
+            self._failed(lane, row, request, attempt, started, got, b"")
             return
         status, headers, body = got
         decoded = lane.adapter.decode(status, headers, body)
         if isinstance(decoded, Failure):
-            self._failed(lane, row, request, attempt, decoded, body)
+            self._failed(lane, row, request, attempt, started, decoded, body)
         else:
             self._answered(lane, row, request, attempt, decoded, time.monotonic() - started, headers, body)
 
@@ -186,17 +187,22 @@ class Engine:
             usage=answer.usage,
             cost_usd=cost,
         )
+        if SIMULATED_HEADER in headers and not self.state.simulated:
+            self.state.simulated = True
+            self.journal.append(Log.EVENTS, lines.event("simulated", time.time(), lane=lane.name))
         seq = self.journal.append(Log.RESPONSES, line)
         lane.transient_run = 0
         lane.throttled_since.pop(row, None)
         kept = (request, body) if self.job.follows_up else None
         self._unsettled.append(PendingSettlement(seq, row, answer.usage, cost, None, kept))
 
-    def _failed(self, lane: Lane, row: int, request: RequestLine, attempt: int, failure: Failure, body: bytes) -> None:
+    def _failed(
+        self, lane: Lane, row: int, request: RequestLine, attempt: int, began: float, failure: Failure, body: bytes
+    ) -> None:
         line = lines.settlement(request.seq, attempt, time.time(), failure, body)
         self.journal.append(Log.ATTEMPTS, line)
         self.state.settle_attempt(row, failure.billing, failure.kind.value)
-        decision = decide(lane, row, failure, self.state.failed_attempts[row], time.monotonic())
+        decision = decide(lane, row, failure, self.state.failed_attempts[row], began, time.monotonic())
         if isinstance(decision, EndLane):
             self._end_lane(lane, decision)
             lane.put_back(row, 0.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from orchestrator.folder_lock import locked
+from orchestrator.folder_lock import LOCK, locked
 from orchestrator.requests_file import RequestsFile
 from outputs import lines
 from outputs.disk import FULL, OsDisk
@@ -14,7 +14,7 @@ from outputs.fold import RowFlag, RunState, fold
 from outputs.journal import Log
 from outputs.log_reader import cut_torn_end, last_seq
 from outputs.records import NULL
-from outputs.run_record import read_run_record
+from outputs.run_record import FILE_NAME, read_run_record
 from prompts.input_error import InputError
 
 
@@ -64,7 +64,10 @@ def failed_as_manifest(folder: Path) -> Iterator[bytes]:
 
 
 def write_manifest(path: Path, lines: Iterable[bytes]) -> None:
-    """Write lines to `path`, all or nothing. Raises InputError."""
+    """Write lines to `path`, all or nothing, but never over a file of a run. Raises InputError."""
+    own = {FILE_NAME, LOCK, *(log.file_name for log in Log)}
+    if path.name in own and (path.parent / FILE_NAME).is_file():
+        raise InputError("is a file of the run itself; write to another path", file=path)
     temporary = path.with_name(path.name + ".new")
     try:
         with temporary.open("wb") as file:

@@ -50,11 +50,13 @@ class Lane:
         self.max_output_tokens = provider.facts_of(model).max_output_tokens
         self.concurrency = concurrency
         self.pacers = pacers
+        self.workers = 0
         self.in_flight = 0
         self.stopped: Stopped | None = None
         self.closed = False
         self.cooldown_until = 0.0
-        self.transient_run = 0  # transient failures since the last success
+        self.transient_run = 0  # transient failures since the last success, those of one moment counted once
+        self.transient_at = 0.0  # when the last of them was counted
         self.throttled_since: dict[int, tuple[float, int]] = {}  # row -> (when first, how often)
         self._queue = array("I")
         self._head = 0

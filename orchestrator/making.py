@@ -26,41 +26,45 @@ from providers.catalog import NOT_RECORDED, Catalog
 from providers.prices import resolve_rates
 
 RESERVE = "reserve"
+MAKING = "making"  # there from before the first file of a run until after its run.json
 
 
 def check_usable(folder: Path) -> None:
-    """Raise InputError where `folder` holds something that is neither a run nor the start of one."""
+    """Raise InputError where a run cannot be made in `folder`: only an empty one, or an unfinished making, will do."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise InputError("is a file; a run is a folder", file=folder)
-    ours = {log.file_name for log in Log} | {f"{log.file_name}.new" for log in Log} | {LOCK, RESERVE, "run.json.new"}
-    strangers = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
-    if strangers:
-        raise InputError(
-            f"not a run folder, and not empty ({strangers[0]!r} is in it): give another --out", file=folder
-        )
+    there = {entry.name for entry in folder.iterdir()} - {LOCK}
+    if not there - {f"{MAKING}.new"} or MAKING in there:
+        return
+    if there & {Log.ATTEMPTS.file_name, Log.RESPONSES.file_name}:
+        raise InputError("a run folder without its run.json: put that back, or give another --out", file=folder)
+    name = min(there)
+    raise InputError(f"not a run folder, and not empty ({name!r} is in it): give another --out", file=folder)
 
 
 def make_run(folder: Path, asked: Asked, check: RequestCheck, disk: Disk) -> RunRecord:
     """Check everything that is asked for and write the folder. Raises InputError; then nothing stays behind."""
+    disk.replace(folder / MAKING, b"")
     try:
-        record = _write_all(folder, asked, check, disk)
+        items = write_items(folder, asked, disk)
+        requests = write_requests(folder, check, items + 1, disk)
+        record = describe(folder.name, asked, check, items, requests)
     except InputError:
-        for log in Log:
-            for name in (log.file_name, f"{log.file_name}.new"):
-                (folder / name).unlink(missing_ok=True)
+        for name in (Log.ITEMS.file_name, Log.REQUESTS.file_name):
+            for path in (folder / name, folder / f"{name}.new"):
+                path.unlink(missing_ok=True)
+        (folder / MAKING).unlink()
         raise
-    disk.replace(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    write_record(folder, record, disk)
+    (folder / MAKING).unlink()
     return record
 
 
-def _write_all(folder: Path, asked: Asked, check: RequestCheck, disk: Disk) -> RunRecord:
-    for log in (Log.ATTEMPTS, Log.RESPONSES, Log.ERRORS, Log.EVENTS):
-        (folder / log.file_name).unlink(missing_ok=True)
-    items = write_items(folder, asked, disk)
-    requests = write_requests(folder, check, items + 1, disk)
-    return describe(folder.name, asked, check, items, requests)
+def write_record(folder: Path, record: RunRecord, disk: Disk) -> None:
+    """Make `record` the folder's `run.json`, all or nothing."""
+    disk.replace(folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 
 def describe(name: str, asked: Asked, check: RequestCheck, items: int, requests: int) -> RunRecord:

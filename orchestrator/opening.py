@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.manifest import ManifestJob
@@ -25,6 +25,7 @@ from providers.catalog import Catalog, load_catalog
 
 SIMULATOR = "simulator"
 DEFAULT_CONCURRENCY = 64
+MAX_CONCURRENCY = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,10 @@ class Options:
     config: Path | None = None
     simulate: bool = False
     accept_changes: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.concurrency <= MAX_CONCURRENCY:
+            raise InputError(f"is {self.concurrency}; it must be from 1 to {MAX_CONCURRENCY}", field="concurrency")
 
 
 @dataclass(slots=True)
@@ -59,6 +64,8 @@ class Opened:
     disk: Disk
     made: bool = False  # just now
     edit: Edit | None = None
+    warnings: tuple[str, ...] = ()
+    cut: dict[str, int] = field(default_factory=dict)  # bytes of a torn last line, by log file
 
     @property
     def to_send(self) -> int:
@@ -132,17 +139,20 @@ def _make(folder: Path, asked: Asked, options: Options, catalog: Catalog, disk: 
     override = SIMULATOR if options.simulate else None
     check = RequestCheck(asked.job, catalog, asked.path, folder, override, progress)
     record = make_run(folder, asked, check, disk)
-    return Opened(folder, record, fold(folder), asked.job, catalog, disk, made=True)
+    warnings = tuple(sorted(check.warnings))
+    return Opened(folder, record, fold(folder), asked.job, catalog, disk, made=True, warnings=warnings)
 
 
 def _reopen(
     folder: Path, asked: Asked | None, options: Options, catalog: Catalog, disk: Disk, progress: Progress
 ) -> Opened:
     record = read_run_record(folder)
+    if asked is not None and record.provider_override and not options.simulate:
+        raise InputError("this run is a rehearsal on the simulator: give another --out, or --simulate", file=folder)
     if options.simulate and record.provider_override != SIMULATOR:
         raise InputError("this run is not simulated: give another --out for a simulated one", file=folder)
-    for log in Log:
-        cut_torn_end(folder / log.file_name)
+    _require_logs(folder)
+    cut = {log.file_name: count for log in Log if (count := cut_torn_end(folder / log.file_name))}
     catalog = catalog.with_recorded(record.catalog)
     state = fold(folder)
     if asked is None:
@@ -151,10 +161,23 @@ def _reopen(
         found = Opened(folder, record, state, job, catalog, disk)
     else:
         found = _reopen_with(folder, record, state, asked, options, catalog, disk, progress)
+    found.cut = cut
     for lane in found.state.lanes:
         if lane.open:
             require_key(lane.provider, catalog)
     return found
+
+
+def _require_logs(folder: Path) -> None:
+    """Raise where a log file is gone from a run that has made calls: what it held would be bought again."""
+    attempts = folder / Log.ATTEMPTS.file_name
+    if not attempts.exists() or not attempts.stat().st_size:
+        return
+    for log in (Log.RESPONSES, Log.ERRORS, Log.EVENTS):
+        if not (folder / log.file_name).exists():
+            raise InputError(
+                "is gone, but calls were made: put it back, or give another --out", file=folder / log.file_name
+            )
 
 
 def _reopen_with(

@@ -59,7 +59,9 @@ class Watcher:
         lanes = tuple(
             self._lane(number, lane, rate) for number, (lane, rate) in enumerate(zip(totals, rates, strict=True))
         )
-        return Progress(lanes, _sum(lanes), self._simulated, self._engine.stopping is not None)
+        return Progress(
+            lanes, _sum(lanes), self._simulated or self._engine.state.simulated, self._engine.stopping is not None
+        )
 
     def _lane(self, number: int, totals: LaneTotals, rate: float) -> LaneProgress:
         lane = self._engine.lanes.get(number)

@@ -43,7 +43,12 @@ def row_key(custom_id: str, fingerprint: str) -> bytes:
 
 
 def prepare(request: Request, catalog: Catalog, provider: str | None = None, after: int | None = None) -> NewRow:
-    """Check a request and find its lane; `provider` overrides the request's own. Raises InputError naming the field."""
+    """Check a request and find its lane. Raises InputError naming the field.
+
+    `provider` overrides the request's own, which must be in the catalog all the same.
+    """
+    if provider is not None and request.provider is not None:
+        catalog.provider(request.provider)
     body = bytes(request.body) if isinstance(request.body, msgspec.Raw) else orjson.dumps(request.body)
     routed = route(request.url, provider or request.provider, body, catalog)
     return NewRow(request.custom_id, request.url, _metadata(request), routed, after)

@@ -5,7 +5,15 @@ Nothing sleeps here. A row that waits goes back into its lane with the time it i
 
 from dataclasses import dataclass
 
-from tenacity import RetryCallState, stop_after_attempt, stop_after_delay, wait_none, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential,
+    wait_none,
+    wait_random,
+    wait_random_exponential,
+)
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
@@ -36,6 +44,9 @@ POLICIES: dict[FailureKind, Policy] = {
     FailureKind.TOO_LARGE: _ONCE,
 }
 
+# Of a lane whose provider seems to be down: about seven minutes in all until it is given up.
+OUTAGE_WAIT: wait_base = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 1)
+
 # These end the lane, not the row: the row stays unsent.
 LANE_ENDING = frozenset({FailureKind.KEY_REFUSED, FailureKind.QUOTA})
 
@@ -46,9 +57,18 @@ def next_wait_s(kind: FailureKind, attempts: int, waited_s: float = 0.0) -> floa
     `attempts` counts the row's attempts that failed (the throttled ones, for `THROTTLED`), `waited_s` how long it has
     been throttled.
     """
-    policy = POLICIES[kind]
+    policy, state = POLICIES[kind], _state(attempts, waited_s)
+    return None if policy.stop(state) else float(policy.wait(state))
+
+
+def outage_wait_s(times: int) -> float:
+    """How long a lane waits when nothing has come back for the `times`-th time."""
+    return float(OUTAGE_WAIT(_state(times, 0.0)))
+
+
+def _state(attempts: int, waited_s: float) -> RetryCallState:
     state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]  # untied to a call
     state.attempt_number = attempts
     state.start_time = 0.0
     state.outcome_timestamp = waited_s
-    return None if policy.stop(state) else float(policy.wait(state))
+    return state

@@ -75,6 +75,8 @@ def run_command(source: Path, options: Options, *, quiet: bool = False, as_json:
 
 def _announce(run: Opened) -> None:
     simulated = " [simulated]" if run.record.simulated else ""
+    for warning in run.warnings:
+        say(plain_text(warning))
     if run.edit is not None:
         say(f"what is asked for changed: {run.edit.difference}")
     if run.made:
@@ -82,6 +84,8 @@ def _announce(run: Opened) -> None:
         return
     answered = sum(lane.answered for lane in run.state.lanes)
     say(f"{run.folder}{simulated}: resuming, {answered:,} answered before, {run.to_send:,} to send")
+    for name, count in run.cut.items():
+        say(f"{name}: a torn last line was cut off ({count:,} bytes)")
     if run.state.open_attempts:
         say(f"{len(run.state.open_attempts):,} calls were in flight when it was killed: sent again, maybe billed twice")
 

@@ -11,7 +11,7 @@ import msgspec
 
 from orchestrator.engine import Engine, StopKind
 from orchestrator.lanes import LaneMaker
-from orchestrator.making import RESERVE, code_version, describe
+from orchestrator.making import RESERVE, code_version, describe, write_record
 from orchestrator.opening import Opened, Options
 from orchestrator.replaying import replay, require_same
 from orchestrator.requests_file import RequestsFile
@@ -21,7 +21,6 @@ from outputs.disk import Reserve
 from outputs.fold import LaneTotals, RunState
 from outputs.journal import Journal, Log, WriteFailedError
 from outputs.log_reader import last_seq
-from outputs.run_record import FILE_NAME
 from prompts.records import Outcome
 from providers.catalog import EMBEDDED
 
@@ -172,7 +171,7 @@ async def _write_edit(opened: Opened, engine: Engine) -> None:
         catalog={**before.catalog, **record.catalog},
         prices={**before.prices, **record.prices},
     )
-    opened.disk.replace(opened.folder / FILE_NAME, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    write_record(opened.folder, record, opened.disk)
 
 
 def _log_change(
@@ -232,7 +231,7 @@ def _result(opened: Opened, engine: Engine, attempts_before: int) -> Result:
         sent=sum(lane.attempts for lane in lanes) - attempts_before,
         lanes=lanes,
         outcomes=dict(engine.outcomes),
-        simulated=opened.record.simulated,
+        simulated=opened.record.simulated or opened.state.simulated,
     )
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.display import money
+from orchestrator.display import amount, money, short_money
 from orchestrator.planning import LanePlan, Plan
 from orchestrator.session import Result
 from orchestrator.status import Status
@@ -38,7 +38,9 @@ def _cost(lanes: tuple[LaneTotals, ...]) -> str:
     maybe = sum(lane.maybe_billed for lane in lanes)
     if not maybe:
         return text
-    return f"{text}, and {maybe:,} attempts maybe billed (at most {money(sum(lane.maybe_usd for lane in lanes))})"
+    unpriced = sum(lane.maybe_unpriced for lane in lanes)
+    most = "unknown" if unpriced == maybe else money(sum(lane.maybe_usd for lane in lanes), unpriced)
+    return f"{text}, and {maybe:,} attempts maybe billed (at most {most})"
 
 
 def result_json(result: Result) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def result_json(result: Result) -> dict[str, Any]:
 
 
 def show_status(status: Status) -> None:
-    """A head line and a table of lanes."""
+    """A head line, a table of lanes, and a line of failures for each lane that has some."""
     console = Console()
     label = "SIMULATED: " if status.simulated else ""
     state = f"running (pid {status.pid})" if status.pid is not None else status.last_stop or "not running"
@@ -58,14 +60,19 @@ def show_status(status: Status) -> None:
         f"{status.in_flight:,} in flight, {_cost(status.lanes)}"
     )
     console.print(line, markup=False, highlight=False, soft_wrap=True)
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("lane", overflow="fold")
-    for heading in ("asked", "answered", "failed", "attempts", "tokens in", "out", "cost"):
-        table.add_column(heading, justify="right")
-    table.add_column("failures", overflow="fold")
+    for heading in ("asked", "answered", "failed", "attempts", "tokens\nin", "tokens\nout", "cost"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for lane in status.lanes:
         table.add_row(*(Text(plain_text(cell)) for cell in _lane_cells(lane)))
     console.print(table)
+    for lane in status.lanes:
+        notes = [f"{count:,} {kind}" for kind, count in sorted(lane.failures.items())]
+        notes += [f"{lane.unpriced:,} answers unpriced"] if lane.unpriced else []
+        if notes:
+            text = plain_text(f"{lane.provider}/{lane.model}: {', '.join(notes)}")
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _lane_cells(lane: LaneTotals) -> tuple[str, ...]:
@@ -75,10 +82,9 @@ def _lane_cells(lane: LaneTotals) -> tuple[str, ...]:
         f"{lane.answered:,}",
         f"{lane.failed:,}",
         f"{lane.attempts:,}",
-        f"{lane.input_tokens:,}",
-        f"{lane.output_tokens:,}",
-        money(lane.cost_usd, lane.unpriced),
-        ", ".join(f"{count:,} {kind}" for kind, count in sorted(lane.failures.items())),
+        amount(lane.input_tokens),
+        amount(lane.output_tokens),
+        short_money(lane.cost_usd, lane.unpriced),
     )
 
 

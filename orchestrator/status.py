@@ -18,7 +18,7 @@ _TAIL_BYTES = 8 << 20
 
 
 class _At(msgspec.Struct):
-    at: float
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Status:
     cost_usd: float
     maybe_usd: float
     maybe_billed: int
+    maybe_unpriced: int
     unpriced: int
     rate: float
     last_stop: str | None
@@ -61,6 +62,9 @@ def read_status(folder: Path) -> Status:
     record = read_run_record(folder)
     pid = live_pid(folder)
     state = fold(folder)
+    if pid is None:
+        for row in list(state.open_attempts):
+            state.settle_open_as_killed(row)
     stop = state.last_event if state.last_event is not None and state.last_event.event == "stop" else None
     lanes = tuple(state.lanes)
     if len(state) < record.requests:
@@ -70,16 +74,17 @@ def read_status(folder: Path) -> Status:
         folder=folder,
         name=record.name,
         job=record.job,
-        simulated=record.simulated,
+        simulated=record.simulated or state.simulated,
         pid=pid,
         asked=sum(lane.asked for lane in lanes),
         answered=sum(lane.answered for lane in lanes),
         failed=sum(lane.failed for lane in lanes),
-        in_flight=len(state.open_attempts) if pid is not None else 0,
+        in_flight=len(state.open_attempts),
         attempts=sum(lane.attempts for lane in lanes),
         cost_usd=sum(lane.cost_usd for lane in lanes),
         maybe_usd=sum(lane.maybe_usd for lane in lanes),
-        maybe_billed=sum(lane.maybe_billed for lane in lanes) + (0 if pid is not None else len(state.open_attempts)),
+        maybe_billed=sum(lane.maybe_billed for lane in lanes),
+        maybe_unpriced=sum(lane.maybe_unpriced for lane in lanes),
         unpriced=sum(lane.unpriced for lane in lanes),
         rate=_recent_rate(folder / Log.RESPONSES.file_name),
         last_stop=None if stop is None else stop.reason,

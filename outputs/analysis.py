@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import polars as pl
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -18,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from outputs.correlation import correlations_table
-from outputs.disk import OsDisk
+from outputs.disk import FULL, OsDisk
 from outputs.items import Item
 from outputs.run_record import RunRecord, read_run_record
 from outputs.scores import Answer, scores_table
@@ -60,10 +61,11 @@ def analyze_run(folder: Path, include_sampled: bool = False) -> Analysis:
 
     `include_sampled` takes scores without an expectation (mode split or no_logprobs) into the correlations too.
     """
-    from outputs.answers import count_requests, read_answers, read_items
+    from outputs.answers import count_requests, is_simulated, read_answers, read_items
 
     run = read_run_record(folder)
     reader_of(run, folder)
+    run = msgspec.structs.replace(run, simulated=is_simulated(folder, run))
     return analyze(run, read_answers(folder), read_items(folder), count_requests(folder), include_sampled, folder)
 
 
@@ -111,8 +113,20 @@ def _count(frame: pl.DataFrame, column: str) -> dict[str, int]:
 
 
 def write_tables(analysis: Analysis, folder: Path) -> list[Path]:
-    """Write both tables to `folder`/tables as parquet and CSV, each file all or nothing; returns their paths."""
+    """Write both tables to `folder`/tables as parquet and CSV, each file all or nothing; returns their paths.
+
+    Raises InputError where they cannot be written, OSError where the disk is full.
+    """
     tables = folder / "tables"
+    try:
+        return _write_tables(analysis, tables)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise InputError(f"cannot be written: {error.strerror}", file=tables) from None
+
+
+def _write_tables(analysis: Analysis, tables: Path) -> list[Path]:
     tables.mkdir(exist_ok=True)
     disk, written = OsDisk(), []
     for name, frame in (("scores", analysis.scores), ("correlations", analysis.correlations)):

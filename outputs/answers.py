@@ -11,8 +11,8 @@ from outputs.fold import RowFlag, fold
 from outputs.items import Item
 from outputs.journal import Log
 from outputs.log_reader import read_records
-from outputs.records import ResponseLine
-from outputs.run_record import read_run_record
+from outputs.records import EventLine, ResponseLine
+from outputs.run_record import RunRecord, read_run_record
 from prompts.records import Completion
 from providers.adapters import read_completion
 
@@ -71,6 +71,12 @@ def read_answers(folder: Path) -> Iterator[StoredAnswer]:
 def read_items(folder: Path) -> dict[str, Item]:
     """The items of a run by their id; the last line of an id counts. Empty for a plain manifest."""
     return {line.item: line for _, line in read_records(folder / Log.ITEMS.file_name, _ItemLine)}
+
+
+def is_simulated(folder: Path, record: RunRecord) -> bool:
+    """Whether the run was made to be simulated, or an answer said that it came from a simulator."""
+    events = read_records(folder / Log.EVENTS.file_name, EventLine)
+    return record.simulated or any(line.event == "simulated" for _, line in events)
 
 
 def iterate_items(folder: Path) -> Iterator[Item]:

@@ -4,10 +4,13 @@ Promise: after `LogFile.sync` returns, all that was written to that file survive
 `Disk.sync_folder` return, so does the file's name.
 """
 
+import contextlib
 import errno
 import os
 from pathlib import Path
 from typing import Protocol
+
+from prompts.input_error import InputError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -78,7 +81,10 @@ class OsDisk:
 
 
 class Reserve:
-    """A file of real blocks that is given up when the disk is full, so that what was answered still lands."""
+    """A file of real blocks that is given up when the disk is full, so that what was answered still lands.
+
+    Raises InputError where it cannot be made, OSError where the disk is full.
+    """
 
     def __init__(self, path: Path, size_bytes: int) -> None:
         self.path = path
@@ -86,9 +92,12 @@ class Reserve:
         try:
             with path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, size_bytes)
-        except OSError:  # there is no room for it: what there was of it must not stay
-            self.free()
-            raise
+        except OSError as error:  # what there was of it must not stay
+            with contextlib.suppress(OSError):
+                self.free()
+            if error.errno in FULL:
+                raise
+            raise InputError(f"cannot be written: {error.strerror}", file=path) from None
 
     def free(self) -> bool:
         """Give the blocks back; False where that was done before."""

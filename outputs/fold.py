@@ -42,6 +42,7 @@ class LaneTotals:
     cost_usd: float = 0.0
     maybe_usd: float = 0.0
     maybe_billed: int = 0
+    maybe_unpriced: int = 0  # of those maybe billed, how many without a known price
     unpriced: int = 0
     failures: dict[str, int] = field(default_factory=dict)
 
@@ -76,6 +77,7 @@ class RunState:
         self.pending_addition = 0  # request lines that an unfinished edit of the manifest still owes
         self.sha256: str | None = None  # of the manifest that the last edit came from
         self.last_event: EventLine | None = None
+        self.simulated = False  # an answer said that it came from a simulator
 
     def __len__(self) -> int:
         return len(self.seqs)
@@ -132,7 +134,9 @@ class RunState:
         lane.failures[kind] = lane.failures.get(kind, 0) + 1
         if billing is Billing.MAYBE:
             lane.maybe_billed += 1
-            if open_attempt is not None and open_attempt.reserved_usd is not None:
+            if open_attempt is None or open_attempt.reserved_usd is None:
+                lane.maybe_unpriced += 1
+            else:
                 lane.maybe_usd += open_attempt.reserved_usd
         if kind not in UNCOUNTED and self.failed_attempts[row] < 255:
             self.failed_attempts[row] += 1
@@ -224,7 +228,9 @@ class RunState:
 
     def _apply_event(self, record: EventLine) -> None:
         self.last_event = record
-        if record.event == "retry":
+        if record.event == "simulated":
+            self.simulated = True
+        elif record.event == "retry":
             self.retry_failed()
         elif record.event == "asked_changed":
             self.pending_addition = record.adding

@@ -113,7 +113,7 @@ def response(
         _NULL if cost_usd is None else b"%.9f" % cost_usd,
         hashlib.sha256(body).hexdigest().encode(),
         request.metadata,
-        _NULL if request_id is None else orjson.dumps(request_id),
+        _NULL if request_id is None else orjson.dumps(request_id.encode(errors="replace").decode()),
         embeddable(body),
     )
 

@@ -24,6 +24,10 @@ EMBEDDED = "embedded:"
 DEFAULT_FILE = "overnight.toml"
 NOT_RECORDED = "(not recorded)"  # what a run's record has in place of a header's value
 
+_APPLIED = ("rpm", "concurrency")
+_BARE_URL = (
+    "is an address without user name, password, query or fragment; a key comes from the environment (api_key_env)"
+)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _Positive = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -95,6 +99,13 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for pattern, limits in self.limits.items()
             if isinstance(limits, dict) and fnmatchcase(model, pattern)
         ]
+
+
+def unapplied_limits(provider: Provider, model: str) -> tuple[str, ...]:
+    """The names of the limits that a model's calls have in the catalog, and that nothing holds them to yet."""
+    buckets = [provider.account_limits(), *(limits for _, limits in provider.model_limits(model))]
+    names = (name for name in Limits.__struct_fields__ if name not in _APPLIED)
+    return tuple(name for name in names if any(getattr(limits, name) is not None for limits in buckets))
 
 
 class Catalog:
@@ -193,6 +204,8 @@ def _faults(provider: Provider) -> Iterator[tuple[str, str]]:
     """(key, what is wrong with it) of values that no call could be made with."""
     if provider.protocol not in PROTOCOLS:
         yield "protocol", f"unknown protocol {provider.protocol!r} (known: {', '.join(PROTOCOLS)})"
+    if _has_extras(provider.base_url):  # not shown: it may hold a key
+        yield "base_url", _BARE_URL
     if provider.base_url != EMBEDDED and not _is_url(provider.base_url):
         yield "base_url", f"{provider.base_url!r} is not http:// or https:// and a host"
     if provider.proxy is not None and not _is_url(provider.proxy):
@@ -202,6 +215,11 @@ def _faults(provider: Provider) -> Iterator[tuple[str, str]]:
             yield f'headers."{name}"', "is no name of a header"
         if not value.isprintable():
             yield f"headers.{name}", "has characters that no header can carry"
+
+
+def _has_extras(url: str) -> bool:
+    host = url.split("://", 1)[-1].split("/", 1)[0]
+    return "@" in host or "?" in url or "#" in url
 
 
 def _is_url(text: str) -> bool:

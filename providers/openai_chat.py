@@ -4,9 +4,10 @@ Bodies go out byte for byte as the manifest has them. Answers are decoded for th
 and checked on the way: an answer is JSON to its last byte.
 """
 
+import re
 import time
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from multidict import CIMultiDict
@@ -15,7 +16,10 @@ from prompts.records import Alternative, Completion, SampledToken
 from providers.failures import MESSAGE_LIMIT, classify, find_error
 from providers.wire import Answer, Billing, Failure, FailureKind, HttpCall, Usage
 
-_Count = Annotated[int, msgspec.Meta(ge=0)]
+T = TypeVar("T")
+
+_Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]  # what is beyond is no count of tokens
+_NULL = msgspec.Raw(b"null")
 
 
 class _CachedTokens(msgspec.Struct, frozen=True):
@@ -67,9 +71,34 @@ class _Envelope(msgspec.Struct, frozen=True):
     usage: _Usage | None = None
 
 
+class _LenientMessage(msgspec.Struct, frozen=True):
+    content: str | list[_Part] | None = None
+    refusal: msgspec.Raw = _NULL
+
+
+class _LenientChoice(msgspec.Struct, frozen=True):
+    message: _LenientMessage = _LenientMessage()
+    finish_reason: msgspec.Raw = _NULL
+    logprobs: msgspec.Raw = _NULL
+
+
+class _LenientEnvelope(msgspec.Struct, frozen=True):
+    """An answer whose lesser fields may be anything."""
+
+    choices: Annotated[list[_LenientChoice], msgspec.Meta(min_length=1)]
+    model: msgspec.Raw = _NULL
+    usage: msgspec.Raw = _NULL
+
+
 _envelope = msgspec.json.Decoder(_Envelope)
+_lenient = msgspec.json.Decoder(_LenientEnvelope)
+_text = msgspec.json.Decoder(str | None)
+_usage_decoder = msgspec.json.Decoder(_Usage | None)
+_logprobs_decoder = msgspec.json.Decoder(_Logprobs | None)
 _ROOM = 60  # frames: whoever reads a stored answer may stand that much deeper than whoever accepted it
 _SHORT = 1500  # bytes that cannot nest deeply enough to matter
+_VERSION = re.compile(r"/v\d")
+_NO_VERSION = " (is base_url missing its /v1?)"
 
 
 class OpenAIAdapter:
@@ -85,21 +114,56 @@ class OpenAIAdapter:
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer | Failure:
         if status != 200:
-            return classify(status, headers, body, now=time.time())
+            return self._with_hint(classify(status, headers, body, now=time.time()), body)
         try:
-            envelope = _envelope.decode(body) if len(body) < _SHORT else _decode_with_room(body)
+            envelope = _read(body) if len(body) < _SHORT else _decode_with_room(body)
             if not body.isascii():
                 body.decode()  # the decoder skips over strings that it does not need without looking at their UTF-8
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return _unreadable(body, error)
         return Answer(envelope.model, _usage(envelope.usage))
 
+    def _with_hint(self, failure: Failure, body: bytes) -> Failure:
+        """A page that is not found, from a server that does not know the protocol's paths there, may lie elsewhere."""
+        if failure.status != 404 or _VERSION.search(self._base) or find_error(body) is not None:
+            return failure
+        message = failure.message[: MESSAGE_LIMIT - len(_NO_VERSION)] + _NO_VERSION
+        return msgspec.structs.replace(failure, message=message)
+
     def completion(self, body: bytes) -> Completion:
         return read_completion(body)
 
 
 def _decode_with_room(body: bytes, room: int = _ROOM) -> _Envelope:
-    return _decode_with_room(body, room - 1) if room else _envelope.decode(body)
+    return _decode_with_room(body, room - 1) if room else _read(body)
+
+
+def _read(body: bytes) -> _Envelope:
+    try:
+        return _envelope.decode(body)
+    except msgspec.ValidationError:
+        return _read_leniently(body)
+
+
+def _read_leniently(body: bytes) -> _Envelope:
+    """An answer is paid for: a lesser field that is not as it should be is unknown, and the answer is kept."""
+    lenient = _lenient.decode(body)
+    choices = [
+        _Choice(
+            _Message(choice.message.content, _fitting(_text, choice.message.refusal)),
+            _fitting(_text, choice.finish_reason),
+            _fitting(_logprobs_decoder, choice.logprobs),
+        )
+        for choice in lenient.choices
+    ]
+    return _Envelope(choices, _fitting(_text, lenient.model), _fitting(_usage_decoder, lenient.usage))
+
+
+def _fitting(decoder: msgspec.json.Decoder[T | None], raw: msgspec.Raw) -> T | None:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _unreadable(body: bytes, error: Exception) -> Failure:
@@ -124,7 +188,7 @@ def _usage(usage: _Usage | None) -> Usage | None:
 
 def read_completion(body: bytes) -> Completion:
     """The first choice of a chat completion. Raises ValueError where the body is not one."""
-    choice = _envelope.decode(body).choices[0]
+    choice = _read(body).choices[0]
     logprobs = choice.logprobs.content if choice.logprobs is not None else None
     tokens = None if logprobs is None else tuple(_sampled(token) for token in logprobs)
     content = choice.message.content

@@ -11,6 +11,8 @@ import msgspec
 
 from prompts.records import Completion
 
+SIMULATED_HEADER = "x-overnight-simulated"  # on every answer of a simulator, wherever it runs
+
 
 class FailureKind(StrEnum):
     """The closed set of ways an attempt fails; each decides what the engine does next (DESIGN.md, fault table)."""

@@ -145,6 +145,13 @@ def test_tables_are_replaced_whole(tmp_path: Path) -> None:
     assert pl.read_parquet(tmp_path / "tables" / "scores.parquet").height == len(NAMES)
 
 
+def test_tables_that_cannot_be_written_are_an_input_error(tmp_path: Path) -> None:
+    """A file in the place of the tables' folder is named."""
+    (tmp_path / "tables").touch()
+    with pytest.raises(InputError, match="tables: cannot be written: File exists"):
+        write_tables(small(), tmp_path)
+
+
 def test_the_page_labels_what_is_not_real() -> None:
     """Simulated answers and constructed ratings stand in the title, coverage and outcomes beside the numbers."""
     shown = page(small())

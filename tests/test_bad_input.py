@@ -41,6 +41,8 @@ def raw_body(text: bytes) -> bytes:
 
 MANIFESTS = {
     "not JSON": Refused(jsonl([GOOD]) + b"{oops}\n", ":2: not JSON: "),
+    "a key and no more": Refused(b'{"a":\n', ":1: not JSON: "),
+    "a wrong value and no end": Refused(b'{"custom_id":5,\n', ":1: not JSON: "),
     "plain text": Refused(b"What is this?\n", ":1: not JSON: "),
     "a trailing comma": Refused(b'{"custom_id":"a",}\n', ":1: not JSON: "),
     "a line cut short": Refused(jsonl([GOOD]) + jsonl([line("b")])[:30], ":2: not JSON: unexpected end of data"),
@@ -152,7 +154,7 @@ def test_an_error_is_one_plain_line_whatever_it_names(work: Workplace) -> None:
     work.write([{**line("a"), "x\x1b[2J\ny": 1}], "m\x1b[2J\n.jsonl")
     ended = work.overnight("run", "m\x1b[2J\n.jsonl")
     assert ended.code == 2
-    assert ended.error.startswith("m\\x1b[2J\\x0a.jsonl:1: x\\x1b[2J\\x0ay: unknown key: known here: body, custom_id, ")
+    assert ended.error.startswith("m\\x1b[2J\\x0a.jsonl:1: x\\x1b[2J\\x0ay: unknown key; known here: body, custom_id, ")
     assert ended.error.isprintable()
 
 
@@ -176,6 +178,14 @@ def test_bad_input_to_the_default_folder_leaves_no_runs(work: Workplace) -> None
     """Without --out, a refused manifest leaves no `runs` behind."""
     work.write(b"{}\n")
     assert_refused(work, work.overnight("run", "m.jsonl"), "m.jsonl:1: custom_id: is missing")
+
+
+@pytest.mark.parametrize("command", [("run", "--quiet"), ("plan",)])
+def test_a_rehearsal_refuses_an_unknown_provider(work: Workplace, command: tuple[str, ...]) -> None:
+    """With --simulate, a provider that a line names and the catalog does not know is refused as it is without."""
+    work.write([GOOD, line("b", provider="labb")])
+    ended = work.overnight(command[0], "m.jsonl", "--out", work.run_folder, "--simulate", *command[1:])
+    assert_refused(work, ended, "m.jsonl:2: provider: unknown provider 'labb'; did you mean 'lab'?")
 
 
 # Keys

@@ -283,6 +283,21 @@ def test_status_of_failures(half: Workplace) -> None:
     assert "1 row_refused" in half.overnight("status", "out").out
 
 
+def test_status_after_a_kill_counts_what_was_open_as_maybe_billed(half: Workplace) -> None:
+    """An attempt that a dead run left open shows with its reservation, as text and as JSON alike."""
+    path = half.run_folder / Log.ATTEMPTS.file_name
+    row = half.lines(Log.REQUESTS)[1]["seq"]
+    intent = {"seq": 1000, "at": 1.0, "request": row, "attempt": 2, "reserved_usd": 0.5}
+    path.write_bytes(path.read_bytes() + json.dumps(intent).encode() + b"\n")
+    status = half.overnight("status", "out", "--json").json
+    assert [status[key] for key in ("in_flight", "maybe_billed", "maybe_usd", "maybe_unpriced")] == [0, 1, 0.5, 0]
+    assert status["lanes"][0]["maybe_billed"] == 1
+    assert "1 attempts maybe billed (at most $0.5000)" in half.overnight("status", "out").out
+    del intent["reserved_usd"]
+    path.write_bytes(path.read_bytes() + json.dumps({**intent, "seq": 1001, "attempt": 3}).encode() + b"\n")
+    assert "2 attempts maybe billed (at most $0.5000 + 1 unpriced)" in half.overnight("status", "out").out
+
+
 # Retry and export
 
 
@@ -334,7 +349,25 @@ def test_an_export_that_cannot_be_written_spoils_nothing(half: Workplace) -> Non
     assert half.files("out") == set()
 
 
+@pytest.mark.parametrize("name", [*(log.file_name for log in Log), "run.json", "lock"])
+def test_an_export_never_overwrites_the_run(half: Workplace, name: str) -> None:
+    """A file of the run itself is refused as the place of its export and stays as it is."""
+    before = (half.run_folder / name).read_bytes()
+    ended = half.overnight("export", "out", "--failed", "-o", f"out/{name}")
+    assert (ended.code, ended.error) == (2, f"out/{name}: is a file of the run itself; write to another path")
+    assert (half.run_folder / name).read_bytes() == before
+
+
 # Tail
+
+
+def test_tail_names_a_damaged_line(half: Workplace) -> None:
+    """A line of the answers that is no answer is named with its file and number."""
+    path = half.run_folder / Log.RESPONSES.file_name
+    path.write_bytes(path.read_bytes() + b'{"seq":\n')
+    ended = half.overnight("tail", "out", "-n", 1)
+    assert ended.code == 2
+    assert ended.error.startswith("out/responses.jsonl:3: the log is damaged here: ")
 
 
 def test_tail_shows_an_answer_a_line(half: Workplace) -> None:

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tenacity import wait_none
 
 from orchestrator.api import run
 from orchestrator.engine import Engine, StopKind
 from orchestrator.session import Result
+from orchestrator.status import read_status
+from outputs.answers import is_simulated
 from outputs.journal import Log
+from outputs.run_record import read_run_record
 
 ANSWER = {
     "model": "m",
@@ -203,17 +207,50 @@ async def test_a_retry_after_of_a_day_stops_the_lane(folder: Folder, server: Ser
     assert (result.exit_code, result.unsent) == (6, 5)
 
 
+@pytest.fixture
+def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outages without their waits."""
+    monkeypatch.setattr("orchestrator.retry.OUTAGE_WAIT", wait_none())
+
+
+@pytest.mark.usefixtures("no_rest")
 async def test_no_success_at_all_ends_the_lane(folder: Folder, server: Server) -> None:
-    """Twenty transient failures in a row end the lane with exit 7."""
+    """Twenty blows in a row end the lane with exit 7, and no row is given up for it."""
 
     async def broken(_text: str, _times: int, _request: web.Request) -> web.StreamResponse:
         return web.json_response({"error": {}}, status=502)
 
     server.handler = broken
-    result = await folder.run(100, concurrency=8)
-    assert result.exit_code == 7
-    assert result.failed == 0
-    assert sum(server.seen.values()) <= 20 + 8
+    result = await folder.run(300, concurrency=8)
+    assert (result.exit_code, result.failed, result.unsent) == (7, 0, 300)
+    assert sum(server.seen.values()) <= 21 * 8
+
+
+async def test_a_short_outage_costs_no_row(folder: Folder, server: Server) -> None:
+    """A provider that breaks off all calls for a moment is waited for; every row is answered in the end."""
+    broken_until = asyncio.get_running_loop().time() + 1.0
+
+    async def comes_back(_text: str, _times: int, _request: web.Request) -> web.StreamResponse:
+        if asyncio.get_running_loop().time() < broken_until:
+            return web.json_response({"error": {}}, status=502)
+        return web.json_response(ANSWER)
+
+    server.handler = comes_back
+    result = await folder.run(100, concurrency=16)
+    assert (result.exit_code, result.answered) == (0, 100)
+
+
+async def test_answers_of_a_simulator_label_the_run_wherever_it_runs(folder: Folder, server: Server) -> None:
+    """An answer that says it is simulated labels the run, although the catalog does not know."""
+
+    async def labelled(_text: str, _times: int, _request: web.Request) -> web.StreamResponse:
+        return web.json_response(ANSWER, headers={"x-overnight-simulated": "1"})
+
+    server.handler = labelled
+    result = await folder.run(3)
+    assert result.simulated
+    assert is_simulated(folder.out, read_run_record(folder.out))
+    assert read_status(folder.out).simulated
 
 
 async def test_a_hang_is_cut_off_and_tried_twice(folder: Folder, server: Server) -> None:
@@ -262,8 +299,9 @@ async def test_an_unreadable_200_keeps_what_came(folder: Folder, server: Server)
     assert {line["settled"] for line in settled} == {"maybe"}
 
 
+@pytest.mark.usefixtures("no_rest")
 async def test_nobody_listening_is_unbilled(folder: Folder, server: Server, unused_port: int) -> None:
-    """A refused connection costs nothing, and twenty of them end the lane."""
+    """A refused connection costs nothing, and twenty blows of them end the lane."""
     server.base_url = f"http://127.0.0.1:{unused_port}/v1"
     result = await folder.run(60, concurrency=16)
     assert (result.exit_code, result.lanes[0].maybe_billed) == (7, 0)

@@ -54,6 +54,16 @@ def test_an_attempt_that_never_settled_is_maybe_billed_at_its_reservation() -> N
     assert state.failed_attempts[0] == 0
 
 
+def test_an_attempt_without_a_reservation_is_maybe_billed_at_an_unknown_price() -> None:
+    """What a killed attempt may have cost without a known price is counted, never taken for 0."""
+    state = _state()
+    state.begin_attempt(0, 1, None)
+    state.begin_attempt(0, 2, 0.125)
+    state.settle_open_as_killed(0)
+    lane = state.lanes[0]
+    assert (lane.maybe_billed, lane.maybe_unpriced, lane.maybe_usd) == (2, 1, 0.125)
+
+
 def test_failures_that_say_nothing_of_the_row_use_up_no_attempt() -> None:
     """Throttling and refused keys leave a row all its attempts; a reset does not."""
     state = _state()

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import given
@@ -10,8 +11,12 @@ from hypothesis import strategies as st
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion
 
+from outputs import lines
+from outputs.records import RequestLine
 from prompts.records import Alternative, Completion, SampledToken
+from providers.failures import MESSAGE_LIMIT
 from providers.openai_chat import OpenAIAdapter, read_completion
+from providers.prices import Rates
 from providers.simulator import Simulator, SimulatorSettings
 from providers.wire import Answer, Billing, Failure, FailureKind, Usage
 
@@ -65,6 +70,11 @@ def test_an_answer_gives_its_model_and_its_usage() -> None:
         ({}, None),
         ({"prompt_tokens": 3}, None),
         ({"prompt_tokens": None, "completion_tokens": 2}, None),
+        ({"prompt_tokens": -1, "completion_tokens": 2}, None),
+        ({"prompt_tokens": "3", "completion_tokens": 2}, None),
+        ({"prompt_tokens": 1.0, "completion_tokens": 2}, None),
+        ({"prompt_tokens": 10**12 + 1, "completion_tokens": 2}, None),
+        ({"prompt_tokens": 10**12, "completion_tokens": 2}, Usage(10**12, 2, 0)),
         ({"prompt_tokens": 3, "completion_tokens": 0}, Usage(3, 0, 0)),
         ({"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": None}, Usage(3, 2, 0)),
         ({"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {}}, Usage(3, 2, 0)),
@@ -99,10 +109,6 @@ def test_a_count_that_is_missing_is_not_0(usage: dict[str, Any] | None, read: Us
         answer({"message": None}),
         answer({"message": "hi"}),
         answer({"message": {"content": 5}}),
-        answer({"message": {"content": "hi"}, "logprobs": {"content": [{"token": "hi"}]}}),
-        answer({"message": {"content": "hi"}, "logprobs": {"content": [{"token": "hi", "logprob": "low"}]}}),
-        answer(usage={"prompt_tokens": -1, "completion_tokens": 2}),
-        answer(usage={"prompt_tokens": "3", "completion_tokens": 2}),
         answer(x=0).replace(b":0", b":" + b"[" * 100_000),
         answer(x=0).replace(b":0", b":" + b"[" * 100_000 + b"]" * 100_000),
     ],
@@ -142,6 +148,86 @@ def test_reading_never_raises(body: bytes) -> None:
     """Any bytes are an answer or a failure, and an answer can be read as a completion."""
     if isinstance(decoded(body), Answer):
         assert read_completion(body)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "status", "body", "hinted"),
+    [
+        ("http://host:8000", 404, b'{"detail":"Not Found"}', True),
+        ("http://host:8000", 404, b"x" * 5_000, True),
+        ("http://host:8000/", 404, b"", True),
+        ("http://host:8000/v1", 404, b"", False),
+        ("http://host/v1beta/openai", 404, b"", False),
+        ("http://host:8000", 400, b"", False),
+        ("http://host:8000", 404, b'{"error":{"message":"no such model"}}', False),
+    ],
+)
+def test_a_page_that_is_not_found_hints_at_the_base_url(base_url: str, status: int, body: bytes, hinted: bool) -> None:
+    """A 404 without the protocol's error, under a base URL without a version, asks whether that is what is missing."""
+    found = OpenAIAdapter(base_url, {}).decode(status, {}, body)
+    assert isinstance(found, Failure)
+    assert found.message.endswith(" (is base_url missing its /v1?)") == hinted
+    assert len(found.message) <= MESSAGE_LIMIT
+
+
+REQUEST = RequestLine(
+    seq=1,
+    custom_id=msgspec.Raw(b'"a"'),
+    url="/v1/chat/completions",
+    provider=msgspec.Raw(b'"lab"'),
+    model=msgspec.Raw(b'"m"'),
+    fingerprint=msgspec.Raw(b'"f"'),
+    body=msgspec.Raw(b"{}"),
+)
+odd = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from([10**30, 10**400]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+odd_tokens = st.lists(
+    st.fixed_dictionaries({"token": odd | st.just("t"), "logprob": odd}, optional={"bytes": odd, "top_logprobs": odd})
+)
+odd_choices = st.fixed_dictionaries(
+    {},
+    optional={
+        "message": odd | st.fixed_dictionaries({"content": odd}, optional={"refusal": odd}),
+        "finish_reason": odd,
+        "logprobs": odd | st.fixed_dictionaries({"content": odd_tokens}),
+    },
+)
+odd_usage = st.fixed_dictionaries(
+    {"prompt_tokens": odd | st.integers(0, 10**13), "completion_tokens": odd | st.integers(0, 10**13)},
+    optional={"prompt_tokens_details": odd | st.fixed_dictionaries({"cached_tokens": odd})},
+)
+odd_answers = st.fixed_dictionaries(
+    {"choices": odd | st.lists(odd_choices, min_size=1, max_size=2)},
+    optional={"model": odd, "usage": odd | odd_usage, "error": odd},
+)
+odd_text = st.binary(max_size=8).map(lambda value: value.decode("utf-8", "surrogateescape"))
+
+
+@given(odd_answers, st.sampled_from([200, 200, 200, 404, 429, 503]), odd_text, odd_text | st.sampled_from(["9" * 400]))
+def test_no_content_of_an_answer_stops_the_log(made: Any, status: int, request_id: str, retry_after: str) -> None:
+    """Whatever numbers, fields and headers come back, the answer is decoded, priced, logged and read again."""
+    body = json.dumps(made).encode()
+    found = ADAPTER.decode(status, {"x-request-id": request_id, "retry-after": retry_after}, body)
+    if isinstance(found, Failure):
+        assert orjson.loads(b"{" + lines.error(REQUEST, attempt=1, at=1.0, failure=found, raw=body))
+        assert orjson.loads(b"{" + lines.settlement(1, 1, 1.0, found, body))
+        return
+    cost = None if found.usage is None else Rates(1.0, 0.5, 2.0).cost_usd(found.usage)
+    logged = lines.response(
+        REQUEST,
+        attempt=1,
+        at=1.0,
+        latency_s=1.0,
+        body=body,
+        request_id=request_id,
+        usage=found.usage,
+        cost_usd=cost,
+    )
+    assert json.loads(b"{" + logged)["usage"] == (None if found.usage is None else msgspec.to_builtins(found.usage))
+    assert read_completion(body)
 
 
 # Completions
@@ -188,6 +274,23 @@ def test_messages_without_plain_text_are_read(message: Any, text: str | None, re
 def test_no_log_probabilities_are_none(logprobs: Any) -> None:
     """Log probabilities that are missing, null, or in the older form are none, not an empty list."""
     assert read_completion(answer({"message": {"content": "hi"}, "logprobs": logprobs})).tokens is None
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"logprobs": {"content": [{"token": "hi"}]}},
+        {"logprobs": {"content": [{"token": "hi", "logprob": None}]}},
+        {"logprobs": {"content": [{"token": "hi", "logprob": "low"}]}},
+        {"logprobs": [-1.0]},
+        {"finish_reason": 1},
+    ],
+)
+def test_a_lesser_field_does_not_cost_the_answer(choice: dict[str, Any]) -> None:
+    """Log probabilities or a finish reason that cannot be read are unknown; text, model and usage are kept."""
+    body = answer({"message": {"content": "hi", "refusal": 0}, **choice})
+    assert decoded(body) == Answer("m", Usage(3, 2, 0))
+    assert read_completion(body) == Completion("hi", None, None, None)
 
 
 def as_sdk(body: bytes) -> tuple[Completion, Usage | None]:

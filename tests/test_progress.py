@@ -52,3 +52,4 @@ def test_unpriced_answers_are_shown_beside_the_cost() -> None:
     """A cost that is not whole says so."""
     assert money(1.5, 3) == "$1.50 + 3 unpriced"
     assert money(0.00123) == "$0.0012"
+    assert money(0.0, 3) == "3 unpriced"

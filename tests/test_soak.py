@@ -12,12 +12,6 @@ from tests.harness.killing import Phase, Scene, kill_again_and_again
 KILLS = 200
 
 
-@pytest.fixture(autouse=True)
-def only_when_asked_for(request: pytest.FixtureRequest) -> None:
-    if "soak" not in request.config.getoption("markexpr"):
-        pytest.skip("takes minutes: make soak")
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", [1, 2])

@@ -78,6 +78,8 @@ def _short(value: dict[str, Any]) -> bytes:
         [choice] = value["choices"]
         answer = {"message": {"content": choice["message"]["content"]}, "finish_reason": "stop"}
         value = {"model": value["model"], "choices": [answer]}
+    elif "error" in value:
+        value = {"error": {"message": "no"}}
     return orjson.dumps(value)
 
 

@@ -15,8 +15,7 @@ from providers.simulator import bodies
 from providers.simulator.endpoint import ChatEndpoint, json_response
 from providers.simulator.settings import SimulatorSettings
 from providers.simulator.stats import Stats, Tally
-
-SIMULATED_HEADER = "x-overnight-simulated"
+from providers.wire import SIMULATED_HEADER
 
 _LARGEST_BODY = 64 * 1024 * 1024
 _CLOSING_S = 0.1  # how long calls under way may go on once the server closes
