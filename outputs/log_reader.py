@@ -74,22 +74,19 @@ def merged(folder: Path) -> Iterator[tuple[Log, int, Record]]:
 def cut_torn_end(path: Path) -> int:
     """Cut a torn last line off `path`; returns how many bytes went.
 
-    A last line is torn where it lacks its line break or is not JSON (a power cut can leave zeros behind). Raises
-    InputError where not one line is whole: that is no log.
+    A last line is torn where it lacks its line break or is not JSON (a power cut can leave zeros behind).
     """
     if not path.exists():
         return 0
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
-        end, lines = size, 0
+        end = size
         while end:
             start = _start_of_last_line(file.fileno(), end)
             line = os.pread(file.fileno(), end - start, start)
             if line.endswith(b"\n") and _is_json(line):
                 break
-            end, lines = start, lines + 1
-        if lines > 1 and not end:
-            raise InputError("is no log of a run: not one of its lines is JSON", file=path)
+            end = start
         if end < size:
             file.truncate(end)
             os.fdatasync(file.fileno())

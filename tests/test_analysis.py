@@ -222,6 +222,7 @@ def test_a_folder_is_read_from_its_record_and_log(tmp_path: Path, monkeypatch: p
         read_answers=lambda folder: iter(ANSWERS if folder == tmp_path else []),
         read_items=lambda folder: ITEMS if folder == tmp_path else {},
         count_requests=lambda folder: Counts(5, 4, 1) if folder == tmp_path else None,
+        is_simulated=lambda _folder, run: run.simulated,
     )
     monkeypatch.setitem(sys.modules, "outputs.answers", stored)
     (tmp_path / "run.json").write_bytes(msgspec.json.encode(record()))
