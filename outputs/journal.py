@@ -1,10 +1,10 @@
 """The one writer of a run's log: every line gets a rising `seq`, and counts once it is on disk (group commit).
 
 Lines are appended from the event loop; one thread writes and syncs them in batches, one batch at a time, so that many
-lines share one fdatasync. Answers, which are large and which nobody waits for, are written at once like all other lines
-(a killed process loses none) but share a sync for up to 20 ms. Promises: lines of one file stand in `seq` order;
-`intent_on_disk(seq)` returns only when that line, and every line before it but answers, is on disk; `durable(seq)` only
-when every line is.
+lines share one fdatasync. Answers, which are large, are written at once like all other lines (a killed process loses
+none), but where nobody waits for them they share a sync for up to 20 ms. Promises: lines of one file stand in `seq`
+order; `intent_on_disk(seq)` is done only when that line, and every line before it but answers, is on disk;
+`durable(seq)` only when every line is.
 """
 
 import asyncio
@@ -103,8 +103,11 @@ class Journal:
         return self._wait(self._waiters, seq, self._but_answers)
 
     def durable(self, seq: int) -> "asyncio.Future[None]":
-        """Done once every line up to `seq` is on disk. Fails with WriteFailedError where that will never be."""
-        return self._wait(self._patient, seq, self._durable)
+        """Done once every line up to `seq` is on disk, which is then seen to at once. Fails with WriteFailedError."""
+        waiter = self._wait(self._patient, seq, self._durable)
+        if not waiter.done() and not self._writing and not self._considering:
+            self._hand_over()  # an empty batch, so that the writer looks at who waits
+        return waiter
 
     def _wait(self, waiters: _Waiters, seq: int, done_upto: int) -> "asyncio.Future[None]":
         waiter = self._loop.create_future()
@@ -218,7 +221,7 @@ class Journal:
         self._tell(self._synced_but_answers, seq)
         if self._answers_since is None:
             self._tell(self._synced, seq)
-        elif self._patience_s() == 0.0:
+        elif self._patient or self._patience_s() == 0.0:
             self._sync_answers()
 
     def _sync_answers(self) -> None:

@@ -151,3 +151,16 @@ async def test_an_answer_is_written_before_it_is_synced(tmp_path: Path) -> None:
     assert _seqs(tmp_path, Log.RESPONSES) == [1]
     assert journal.durable_seq == 0
     await journal.close()
+
+
+async def test_who_waits_for_an_answer_to_be_on_disk_has_it_synced_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`durable` does not sit out the time for which answers share a sync."""
+    monkeypatch.setattr("outputs.journal._ANSWERS_S", 600.0)
+    journal = Journal(tmp_path, OsDisk(), 1)
+    await asyncio.wait_for(journal.durable(journal.append(Log.RESPONSES, b'"x":1}')), 10)
+    answer = journal.append(Log.RESPONSES, b'"x":2}')
+    await journal.intent_on_disk(answer)
+    await asyncio.wait_for(journal.durable(answer), 10)
+    await journal.close()
