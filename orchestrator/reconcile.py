@@ -24,7 +24,6 @@ class Difference:
     is_added: bytearray = field(default_factory=bytearray)  # per asked row: 1 where the run does not have it
     added: int = 0
     changed: int = 0  # of those added: the run knows their custom_id with another body
-    first_added: int = -1
     withdrawn: list[int] = field(default_factory=list)  # rows of the run
     restored: list[int] = field(default_factory=list)  # rows of the run
     unchanged: int = 0
@@ -62,7 +61,6 @@ def compare(folder: Path, state: RunState, asked: Iterable[NewRow]) -> Differenc
         kept[row] = kept[row] or 1
     found.changed = sum(found.is_added[number] for number, _ in want_ids.matches(have_ids))
     found.added = found.is_added.count(1)
-    found.first_added = found.is_added.find(1)
     _sort_rows(state, kept, found)
     return found
 
