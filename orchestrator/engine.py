@@ -1,7 +1,8 @@
 """The engine: takes rows from their lanes, sends them, and writes what happened; the job is told what is on disk.
 
 For each attempt, its intent is on disk before its bytes leave; an answer or a final failure is on disk before it counts
-and before the job is told of it. All waiting and all retrying happens here. A killed engine's successor folds the log and goes on.
+and before the job is told of it. All waiting and all retrying happens here. A killed engine's successor folds the log
+and goes on.
 """
 
 import asyncio
