@@ -26,6 +26,18 @@ class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True):
     first: int | None = None
 
 
+class BudgetSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """`[budget]`: what may be spent at most, in USD: by the whole run, by a provider, by a model.
+
+    `providers` by their names in the catalog. `models` by `model` (wherever it is served, together) or by
+    `provider/model`. What is not named has no cap of its own.
+    """
+
+    run: float | None = None
+    providers: dict[str, float] = {}
+    models: dict[str, float] = {}
+
+
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The keys that every spec may have. A kind adds its own by inheriting; any other key is an error."""
 
@@ -36,6 +48,7 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     out: str | None = None
     params: dict[str, Any] = {}
+    budget: BudgetSpec = BudgetSpec()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,7 @@ class JobKind:
     build: Callable[[Any, Materials], Job]
 
 
+MOST_USD = 1e9  # a cap above it is a slip of the pen, or `inf`
 KINDS = {"gveval": "jobs.gveval"}  # each module has a JobKind by the name KIND
 
 
@@ -70,6 +84,17 @@ def find_kind(name: object, source: Path | str) -> JobKind:
         raise InputError(f"unknown job {name!r}{near_miss(str(name), KINDS)}", file=source, field="job")
     kind: JobKind = importlib.import_module(KINDS[name]).KIND
     return kind
+
+
+def check_usd(amount: object, *, file: Path | str | None, field: str) -> float:
+    """A cap as a float. Raises InputError where it is not an amount of money from 0 to a billion USD."""
+    if isinstance(amount, dict):
+        raise InputError(
+            "an amount in USD is expected; a name with a dot in it stands in quotes", file=file, field=field
+        )
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MOST_USD:
+        raise InputError(f"an amount in USD is expected, 0 or more, not {amount!r}", file=file, field=field)
+    return float(amount)
 
 
 def split_model(name: str, providers: Collection[str]) -> tuple[str | None, str]:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from jobs.datasets import find_reader
 from jobs.protocol import Job
-from jobs.registry import JobSpec, Materials, find_kind
+from jobs.registry import BudgetSpec, JobSpec, Materials, check_usd, find_kind
 from outputs.items import Item
 from prompts.input_error import InputError
 from prompts.template import Prompt, load_prompt, parse_prompt, read_prompt
@@ -19,7 +20,10 @@ from prompts.toml_text import convert_table, near_miss, parse_toml
 
 @dataclass(frozen=True, slots=True)
 class LoadedSpec:
-    """A spec as read: `text` is the whole file, `name` its stem, `out` the run folder that it asks for, if any."""
+    """A spec as read: `text` is the whole file, `name` its stem, `out` the run folder that it asks for, if any.
+
+    `budget` has the caps of its `[budget]` table; none where there is no table.
+    """
 
     name: str
     text: str
@@ -28,6 +32,7 @@ class LoadedSpec:
     out: Path | None
     prompts: tuple[Prompt, ...]
     job: Job
+    budget: BudgetSpec
 
 
 def load_spec(path: Path, providers: Collection[str]) -> LoadedSpec:
@@ -37,6 +42,7 @@ def load_spec(path: Path, providers: Collection[str]) -> LoadedSpec:
     """
     text = _read(path)
     spec = _parse(text, path)
+    _check_providers(spec.budget, path, providers)
     dataset = path.parent / spec.dataset.path
     if not dataset.is_file():
         raise InputError(f"no such file: {dataset}", file=path, field="dataset.path")
@@ -75,7 +81,7 @@ def _build(
 ) -> LoadedSpec:
     materials = Materials(source, {spec.prompt: prompt}, providers, items)
     job = find_kind(spec.job, source).build(spec, materials)
-    return LoadedSpec(name, text, spec.job, spec.seed, out, (prompt,), job)
+    return LoadedSpec(name, text, spec.job, spec.seed, out, (prompt,), job, spec.budget)
 
 
 def _read(path: Path) -> str:
@@ -89,11 +95,32 @@ def _read(path: Path) -> str:
 
 def _parse(text: str, source: Path | str) -> JobSpec:
     table = parse_toml(text, file=source)
+    _check_amounts(table.get("budget"), source)
     spec = convert_table(table, find_kind(table.get("job"), source).spec, file=source)
     if spec.dataset.first is not None and spec.dataset.first < 1:
         raise InputError("at least 1 item", file=source, field="dataset.first")
     find_reader(spec.dataset.reader, source)
     return spec
+
+
+def _check_amounts(budget: Any, source: Path | str) -> None:
+    """Name the key of a wrong amount, which the reading of the table as a record does not."""
+    if not isinstance(budget, dict):
+        return
+    if "run" in budget:
+        check_usd(budget["run"], file=source, field="budget.run")
+    for part in ("providers", "models"):
+        caps = budget.get(part)
+        if isinstance(caps, dict):
+            for name, amount in caps.items():
+                check_usd(amount, file=source, field=f"budget.{part}.{name}")
+
+
+def _check_providers(budget: BudgetSpec, source: Path, providers: Collection[str]) -> None:
+    """A misspelt provider's cap would never bite."""
+    for name in budget.providers:
+        if name not in providers:
+            raise InputError(f"unknown provider{near_miss(name, providers)}", file=source, field="budget.providers")
 
 
 def _find_prompt(name: str, spec: Path) -> Prompt:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.api import plan, responses, run
+    from orchestrator.estimates.planning import Plan
     from orchestrator.opening import Options
-    from orchestrator.planning import Plan
     from orchestrator.session import Result
     from orchestrator.status import Status, read_status
     from outputs.records import ResponseLine
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "InputError": "prompts.input_error",
     "Options": "orchestrator.opening",
-    "Plan": "orchestrator.planning",
+    "Plan": "orchestrator.estimates.planning",
     "ResponseLine": "outputs.records",
     "Result": "orchestrator.session",
     "Status": "orchestrator.status",

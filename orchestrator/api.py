@@ -11,9 +11,9 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 from orchestrator.engine import Engine, StopKind
+from orchestrator.estimates.planning import Plan, make_plan
 from orchestrator.following import follow
 from orchestrator.opening import DEFAULT_CONCURRENCY, Options, opened
-from orchestrator.planning import Plan, make_plan
 from orchestrator.session import Result, send
 from outputs.records import ResponseLine
 

@@ -4,16 +4,56 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from jobs.manifest import ManifestJob
 from jobs.protocol import Job, Request
+from orchestrator.budget import Caps
 from orchestrator.requests_file import NewRow, prepare
 from orchestrator.sources import Progress, silent
 from outputs.answers import iterate_items
 from prompts.input_error import InputError
-from providers.catalog import NOT_RECORDED, Catalog, unapplied_limits
+from providers.catalog import NOT_RECORDED, Catalog
+from providers.prices import Rates, resolve_rates, upper_bound_usd
+from providers.routing import Routed
 
 _TELL_EVERY = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class PriceCheck:
+    """Whether what a lane's calls may cost is known, which it must be under a cap."""
+
+    capped: bool
+    rates: Rates | None
+    longest: int | None  # tokens that the model writes at most
+
+    @classmethod
+    def of(cls, provider_name: str, model: str, catalog: Catalog, caps: Caps) -> Self:
+        """The check of a lane. Raises InputError where its price is unknown."""
+        provider = catalog.provider(provider_name)
+        capped = bool(caps.of_lane(provider_name, model))
+        rates = resolve_rates(provider, model) if capped else None
+        if capped and rates is None:
+            raise InputError(
+                f"the price of {provider_name}/{model} is unknown, so no budget can hold for it: add "
+                f'[providers.{provider_name}.prices."{model}"] with input and output to overnight.toml',
+                field="body.model",
+            )
+        return cls(capped, rates, provider.facts_of(model).max_output_tokens)
+
+    @property
+    def needs_bodies(self) -> bool:
+        """Whether it depends on each body if its cost has a bound."""
+        return self.rates is not None and self.longest is None and bool(self.rates.input or self.rates.output)
+
+    def check(self, body: bytes) -> None:
+        """Raise InputError where nothing bounds what a call with this body may cost."""
+        if self.needs_bodies and self.rates is not None and upper_bound_usd(self.rates, body, None) is None:
+            raise InputError(
+                "missing: without it, or the model's own maximum, a call's cost has no bound for the budget",
+                field="body.max_tokens",
+            )
 
 
 @dataclass(slots=True)
@@ -28,9 +68,9 @@ class RequestCheck:
     progress: Progress = silent
     need_keys: bool = True
     simulated: bool = False
+    caps: Caps = field(default_factory=Caps)
     providers: set[str] = field(default_factory=set)
-    lanes: set[tuple[str, str]] = field(default_factory=set)
-    warnings: set[str] = field(default_factory=set)
+    lanes: dict[tuple[str, str], PriceCheck] = field(default_factory=dict)
 
     def rows(self) -> Iterator[NewRow]:
         """The rows in order. Raises InputError at the first that cannot be sent."""
@@ -38,7 +78,7 @@ class RequestCheck:
             try:
                 row = prepare(request, self.catalog, self.provider_override)
                 self._check_provider(row.routed.provider)
-                self._note_lane(row.routed.provider, row.routed.model)
+                self._check_price(row.routed)
             except InputError as error:
                 place = error.field if number else f"{request.custom_id}: {error.field or ''}".rstrip(": ")
                 raise InputError(error.message, file=error.file or self.file, line=number, field=place) from None
@@ -57,14 +97,11 @@ class RequestCheck:
             ids.add(request.custom_id)
             yield None, request
 
-    def _note_lane(self, provider: str, model: str) -> None:
-        if (provider, model) in self.lanes:
-            return
-        self.lanes.add((provider, model))
-        names = unapplied_limits(self.catalog.provider(provider), model)
-        if names:
-            what = f"limit {names[0]} is" if len(names) == 1 else f"limits {', '.join(names)} are"
-            self.warnings.add(f"provider {provider}: the {what} not applied yet; rpm and concurrency are")
+    def _check_price(self, routed: Routed) -> None:
+        lane = (routed.provider, routed.model)
+        if lane not in self.lanes:
+            self.lanes[lane] = PriceCheck.of(*lane, self.catalog, self.caps)
+        self.lanes[lane].check(routed.body)
 
     def _check_provider(self, name: str) -> None:
         if name in self.providers:

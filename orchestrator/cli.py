@@ -9,6 +9,25 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from orchestrator.cli_options import (
+    Accept,
+    BudgetOption,
+    Concurrency,
+    Config,
+    Dedupe,
+    For,
+    Json,
+    OnStop,
+    Out,
+    Quiet,
+    Run,
+    Simulate,
+    Source,
+    Threshold,
+    Until,
+)
+from orchestrator.cli_steering import pause, print_json, set_, stop, unpause
+
 
 class _Commands(TyperGroup):
     """Ends a command where typer would: Ctrl-C is 130, not 1, and a reader that leaves (`| head`) is no error."""
@@ -35,20 +54,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Source = Annotated[
-    Path, typer.Argument(help="A manifest (.jsonl), a job spec (.toml) or a run folder.", metavar="SOURCE")
-]
-Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
-Out = Annotated[
-    Path | None, typer.Option("--out", "-o", help="The run folder; by default runs/ and the source's stem.")
-]
-Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, max=4096, help="Calls in flight per lane.")]
-Config = Annotated[Path | None, typer.Option("--config", help="A catalog file, in place of ./overnight.toml.")]
-Simulate = Annotated[bool, typer.Option("--simulate", help="Send everything to the embedded simulator.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Accept = Annotated[bool, typer.Option("--accept-changes", help="Go on although prompt, spec or manifest changed.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
 def main() -> None:
@@ -82,6 +87,12 @@ def run(
     config: Config = None,
     simulate: Simulate = False,
     accept_changes: Accept = False,
+    budget: BudgetOption = None,
+    until: Until = None,
+    for_: For = None,
+    dedupe: Dedupe = None,
+    threshold: Threshold = None,
+    on_stop: OnStop = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -89,16 +100,27 @@ def run(
 
     Ctrl-C drains: calls in flight are awaited. A second Ctrl-C stops at once.
 
-    Exit codes: 0 all answered, 2 bad input and nothing sent, 3 finished with failed rows, 6 a provider refused,
-    7 no progress, 8 cannot write, 130 interrupted.
+    Exit codes: 0 all answered, 2 bad input and nothing sent, 3 finished with failed rows, 4 budget, 5 deadline,
+    6 a provider refused, 7 no progress, 8 cannot write, 130 interrupted.
 
-    Example: overnight run manifest.jsonl --out runs/first --concurrency 128
+    Example: overnight run manifest.jsonl --out runs/first --budget 25 --until 07:00
     """
-    from orchestrator.opening import Options
+    from orchestrator.asking import options_of
     from orchestrator.running import run_command
 
-    options = Options(out, concurrency, config, simulate, accept_changes)
-    raise typer.Exit(run_command(source, options, quiet=quiet, as_json=as_json))
+    options = options_of(
+        out=out,
+        concurrency=concurrency,
+        config=config,
+        simulate=simulate,
+        accept_changes=accept_changes,
+        budget=budget,
+        until=until,
+        for_=for_,
+        dedupe=dedupe,
+        thresholds=threshold or (),
+    )
+    raise typer.Exit(run_command(source, options, quiet=quiet, as_json=as_json, on_stop=on_stop))
 
 
 @app.command()
@@ -106,17 +128,36 @@ def resume(
     run_folder: Run,
     concurrency: Concurrency = 64,
     config: Config = None,
+    budget: BudgetOption = None,
+    until: Until = None,
+    for_: For = None,
+    dedupe: Dedupe = None,
+    threshold: Threshold = None,
+    on_stop: OnStop = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a run folder: the same as `overnight run RUN`.
 
-    Example: overnight resume runs/first
+    Example: overnight resume runs/first --budget 40
     """
     from outputs.run_record import read_run_record
 
     read_run_record(run_folder)
-    run(run_folder, None, concurrency, config, quiet=quiet, as_json=as_json)
+    run(
+        run_folder,
+        None,
+        concurrency,
+        config,
+        budget=budget,
+        until=until,
+        for_=for_,
+        dedupe=dedupe,
+        threshold=threshold,
+        on_stop=on_stop,
+        quiet=quiet,
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -142,18 +183,29 @@ def demo(
 
 @app.command()
 def plan(
-    source: Source, out: Out = None, config: Config = None, simulate: Simulate = False, as_json: Json = False
+    source: Source,
+    out: Out = None,
+    concurrency: Concurrency = 64,
+    config: Config = None,
+    simulate: Simulate = False,
+    budget: BudgetOption = None,
+    until: Until = None,
+    for_: For = None,
+    as_json: Json = False,
 ) -> None:
-    """Check SOURCE and say what would be sent, lane by lane, without sending.
+    """Check SOURCE and say what it would take, lane by lane, without sending: tokens, cost and time as intervals.
 
-    Example: overnight plan manifest.jsonl
+    Example: overnight plan manifest.jsonl --budget 25 --until 07:00
     """
-    from orchestrator.opening import Options
-    from orchestrator.planning import make_plan
-    from orchestrator.showing import show_plan
+    from orchestrator.asking import options_of
+    from orchestrator.estimates.planning import make_plan
+    from orchestrator.estimates.showing import show_plan
 
-    made = make_plan(source, Options(out=out, config=config, simulate=simulate))
-    _print(made.to_json()) if as_json else show_plan(made)
+    options = options_of(
+        out=out, concurrency=concurrency, config=config, simulate=simulate, budget=budget, until=until, for_=for_
+    )
+    made = make_plan(source, options)
+    print_json(made.to_json()) if as_json else show_plan(made)
 
 
 @app.command()
@@ -166,7 +218,12 @@ def status(run_folder: Run, as_json: Json = False) -> None:
     from orchestrator.status import read_status
 
     read = read_status(run_folder)
-    _print(read.to_json()) if as_json else show_status(read)
+    print_json(read.to_json()) if as_json else show_status(read)
+
+
+for steering in (pause, unpause, stop):
+    app.command()(steering)
+app.command(name="set")(set_)
 
 
 @app.command()
@@ -179,7 +236,7 @@ def retry(run_folder: Run, as_json: Json = False) -> None:
 
     count = retry_failed(run_folder)
     if as_json:
-        _print({"folder": str(run_folder), "rows": count})
+        print_json({"folder": str(run_folder), "rows": count})
         return
     typer.echo(f"{count:,} rows put up again; send them: overnight run {run_folder}" if count else "no failed rows")
 
@@ -251,6 +308,12 @@ def simulate(
     hang_rate: Annotated[float, typer.Option(help="Share of calls that are never answered.")] = 0.0,
     rpm: Annotated[float | None, typer.Option(help="Requests a minute; beyond them 429.")] = None,
     tpm: Annotated[float | None, typer.Option(help="Tokens a minute; beyond them 429.")] = None,
+    burst_s: Annotated[float, typer.Option(help="Seconds of a limit that may be used at once.")] = 60.0,
+    rate_headers: Annotated[bool, typer.Option("--headers/--no-headers", help="Tell limits in headers.")] = True,
+    change_at_s: Annotated[float | None, typer.Option(help="After so many seconds the limits change.")] = None,
+    change_factor: Annotated[float, typer.Option(help="What the limits are multiplied by then.")] = 1.0,
+    storm_until_s: Annotated[float, typer.Option(help="Until then every call is answered 429.")] = 0.0,
+    throttle_wait_s: Annotated[float, typer.Option(help="What a 429 asks to wait; 0: it does not say.")] = 1.0,
 ) -> None:
     """Serve simulated models on loopback, with faults on demand, speaking OpenAI's chat completions.
 
@@ -272,13 +335,13 @@ def simulate(
         hang_rate=hang_rate,
         rpm=rpm,
         tpm=tpm,
+        burst_s=burst_s,
+        rate_headers=rate_headers,
+        change_at_s=change_at_s,
+        change_factor=change_factor,
+        storm_until_s=storm_until_s,
+        throttle_wait_s=throttle_wait_s,
     )
-
-
-def _print(document: Any) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
 
 
 if __name__ == "__main__":

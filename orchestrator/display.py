@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.amounts import amount, duration, money, short_money
 from orchestrator.engine import Engine
 from orchestrator.progress import LaneProgress, Progress, Watcher
 from prompts.plain_text import plain_text
@@ -63,6 +64,8 @@ def table(progress: Progress) -> Group:
     for name, *numbers in rows:
         shown.add_row(Text(plain_text(name), no_wrap=True, overflow="ellipsis"), *map(Text, numbers))
     notes = [f"{lane.name}: {note}" for lane in progress.lanes for note in _notes(lane)]
+    if progress.bounds:
+        notes.insert(0, progress.bounds)
     if progress.stopping:
         notes.append("draining: waiting for what is in flight; Ctrl-C again stops at once")
     return Group(shown, *(Text(plain_text(note), style="italic", overflow="fold") for note in notes))
@@ -99,35 +102,6 @@ def line(progress: Progress) -> str:
         f"{duration(total.eta_s)} left",
     ]
     notes = [f"{lane.name}: {lane.note}" for lane in progress.lanes if lane.note]
+    notes = [progress.bounds, *notes] if progress.bounds else notes
     label = "[simulated] " if progress.simulated else ""
     return plain_text(label + ", ".join(parts) + "".join(f"; {note}" for note in notes))
-
-
-def amount(count: int) -> str:
-    """A count of tokens, in millions from a million on."""
-    return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:,.2f}M"
-
-
-def money(cost_usd: float, unpriced: int = 0) -> str:
-    """Dollars, and how many answers have no known price: those are never counted as 0."""
-    text = f"${cost_usd:,.2f}" if cost_usd >= 1 or cost_usd == 0 else f"${cost_usd:.4f}"
-    if not unpriced:
-        return text
-    return f"{text} + {unpriced:,} unpriced" if cost_usd else f"{unpriced:,} unpriced"
-
-
-def short_money(cost_usd: float, unpriced: int) -> str:
-    """`money` for a narrow column: `?` stands for what has no known price."""
-    if not unpriced:
-        return money(cost_usd)
-    return f"{money(cost_usd)} + ?" if cost_usd else "?"
-
-
-def duration(seconds: float | None) -> str:
-    """`1h02m`, `3m20s`, `12s`, or `?`."""
-    if seconds is None:
-        return "?"
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
-    return f"{whole // 60}m{whole % 60:02d}s" if whole >= 60 else f"{whole}s"

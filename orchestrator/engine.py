@@ -8,31 +8,41 @@ and goes on.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
+from pathlib import Path
 
 from jobs.protocol import Answered, Failed, Job, Request, Verdict
-from orchestrator.deciding import EndLane, TryAgain, decide
+from orchestrator.attempts import Attempts
+from orchestrator.budget import Budget, Caps
+from orchestrator.deadline import Deadline
+from orchestrator.deciding import EndLane
+from orchestrator.duplicates import Duplicates
 from orchestrator.lane import Lane
+from orchestrator.lanes import LaneMaker
 from orchestrator.requests_file import NewRow, RequestsFile, prepare
-from orchestrator.sending import Slot, send, watch_time_outs
+from orchestrator.retry import Policies
+from orchestrator.sending import Slot, watch_time_outs
 from orchestrator.settling import PendingSettlement, answered, failed
+from orchestrator.thresholds import ReadableWatch
 from outputs import lines
 from outputs.fold import RunState
 from outputs.journal import Journal, Log, WriteFailedError
-from outputs.records import RequestLine
 from prompts.records import Outcome
 from providers.catalog import Catalog
-from providers.prices import upper_bound_usd
-from providers.wire import SIMULATED_HEADER, Answer, Failure
+
+_LOOK_S = 0.5  # how often the deadline is looked at
 
 
 class StopKind(StrEnum):
     """Why an engine stopped admitting rows."""
 
     INTERRUPTED = "interrupted"
+    STOPPED = "stopped by overnight stop"
     CANNOT_WRITE = "cannot_write"
+    OVERRUN = "overrun"
 
 
 @dataclass(slots=True)
@@ -44,29 +54,52 @@ class Engine:
     journal: Journal
     requests: RequestsFile
     catalog: Catalog
-    make_lane: Callable[[str, str], Lane]
+    maker: LaneMaker
     provider_override: str | None = None
+    budget: Budget = field(default_factory=lambda: Budget(Caps()))
+    policies: Policies = field(default_factory=Policies)
+    deadline: Deadline | None = None
+    duplicates: Duplicates | None = None
     lanes: dict[int, Lane] = field(default_factory=dict)  # by lane number
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     stopping: StopKind | None = None
+    paused: bool = False
+    overrun: str | None = None  # an answer that cost more than was reserved for it
+    attempts: Attempts = field(init=False)
     _slots: list[Slot] = field(default_factory=list)
     _workers: set[asyncio.Task[None]] = field(default_factory=set)
     _unsettled: deque[PendingSettlement] = field(default_factory=deque)
     _unwritten: deque[tuple[int, int]] = field(default_factory=deque)  # (seq, row) of requests not yet on disk
+    _readable: dict[int, ReadableWatch] = field(default_factory=dict)  # by lane number
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _crash: BaseException | None = None
 
+    def __post_init__(self) -> None:
+        self.attempts = Attempts(
+            self.state,
+            self.journal,
+            self.requests,
+            self.budget,
+            self.job.follows_up or self.duplicates is not None,
+            self._unsettled.append,
+            self.money_came,
+            self.seconds_left,
+            self.policies,
+        )
+
     def admit(self, row: int) -> None:
         """Queue a row in its lane, which is made, with its workers, where it is new."""
-        number = self.state.lane_of[row]
-        lane = self.lanes.get(number)
-        if lane is None:
-            totals = self.state.lanes[number]
-            lane = self.lanes[number] = self.make_lane(totals.provider, totals.model)
+        if self.duplicates is not None and self.duplicates.follows(row, self.state, self.requests):
+            return
+        lane = self._lane(self.state.lane_of[row])
         lane.add(row)
         if lane.workers < min(lane.concurrency, lane.waiting + lane.in_flight):
-            lane.workers += 1
             self._start_worker(lane)
+
+    def answer_duplicates(self, folder: Path) -> None:
+        """Write the answers of earlier sessions for the rows that ask the same."""
+        if self.duplicates is not None:
+            self._unsettled.extend(self.duplicates.copy_earlier(folder, self.state, self.requests, self.journal))
 
     async def run(self) -> None:
         """Send until nothing is left that may be sent. Raises what a worker or the job raised, once all has settled."""
@@ -74,7 +107,10 @@ class Engine:
         self.journal.on_trouble = self._on_trouble
         if self.journal.failure is not None or self.journal.disk_full:  # while the session was set up
             self._on_trouble()
-        watch = asyncio.create_task(watch_time_outs(self._slots, self._shortest_time_out), name="time-outs")
+        watches = [
+            asyncio.create_task(watch_time_outs(self._slots, self._shortest_time_out), name="time-outs"),
+            asyncio.create_task(self._watch_deadline(), name="deadline"),
+        ]
         try:
             self._on_durable(self.journal.durable_seq)
             await self._quiet.wait()
@@ -82,8 +118,11 @@ class Engine:
                 lane.close()
             await asyncio.gather(*self._workers, return_exceptions=True)
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
+            for lane in self.lanes.values():
+                lane.limits.close()
         if self._crash is not None:
             raise self._crash
 
@@ -98,8 +137,6 @@ class Engine:
             self.stopping = kind
         for lane in self.lanes.values():
             lane.close()
-            for pacer in lane.pacers:
-                pacer.let_go()
         self._check_quiet()
 
     def abandon(self) -> None:
@@ -107,12 +144,89 @@ class Engine:
         for worker in self._workers:
             worker.cancel()
 
+    # Steering
+
+    def pause(self, paused: bool) -> None:
+        """Start no calls for now, or start them again; the run lives on."""
+        self.paused = paused
+        for lane in self.lanes.values():
+            lane.pause(paused)
+
+    def set_concurrency(self, concurrency: int) -> None:
+        """Another number of calls in flight per lane."""
+        self.maker.concurrency = concurrency
+        for lane in self.lanes.values():
+            lane.concurrency = concurrency
+            lane.limits.concurrency.set_most(concurrency)
+            while lane.workers < min(concurrency, lane.waiting + lane.in_flight):
+                self._start_worker(lane)
+            lane.wake()
+
+    def set_caps(self, caps: Caps) -> None:
+        """Other caps; rows that were held are looked at again."""
+        self.budget.set_caps(caps)
+        for lane in self.lanes.values():
+            lane.release_held()
+
+    def set_deadline(self, deadline: Deadline | None) -> None:
+        """Another deadline, or none."""
+        self.deadline = deadline
+        self._look_at_deadline()
+        self._check_quiet()
+
+    def money_came(self) -> None:
+        """A reservation has ended: lanes that waited for money look again."""
+        for lane in self.lanes.values():
+            if lane.awaits_money:
+                lane.money_came()
+
+    def seconds_left(self) -> float | None:
+        """Seconds to the deadline; None where there is none."""
+        return None if self.deadline is None else self.deadline.left_s(time.time())
+
     # Workers
+
+    def _lane(self, number: int) -> Lane:
+        lane = self.lanes.get(number)
+        if lane is None:
+            totals = self.state.lanes[number]
+            lane = self.lanes[number] = self.maker.make(
+                totals.provider,
+                totals.model,
+                size_of=self.requests.size,
+                on_event=partial(self._log_of_lane, f"{totals.provider}/{totals.model}"),
+                sent_by_hour=self.state.attempts_by_hour.get(number, {}),
+            )
+            lane.fit = partial(self.attempts.fit, lane)
+            lane.pause(self.paused)
+            self._look_at_deadline()
+        return lane
+
+    def _log_of_lane(self, lane: str, name: str, fields: Mapping[str, object]) -> None:
+        if self.journal.failure is None:
+            self.journal.append(Log.EVENTS, lines.event(name, time.time(), lane=lane, **fields))
 
     def _shortest_time_out(self) -> float:
         return min((lane.provider.timeout_s for lane in self.lanes.values()), default=1.0)
 
+    async def _watch_deadline(self) -> None:
+        while True:
+            self._look_at_deadline()
+            self._check_quiet()
+            await asyncio.sleep(_LOOK_S)
+
+    def _look_at_deadline(self) -> None:
+        """Close the lanes whose calls would not land in time any more; a later deadline opens them again."""
+        now = time.time()
+        for lane in self.lanes.values():
+            in_time = self.deadline is None or self.deadline.admits(now, lane.latency.guess_s)
+            if not in_time and lane.late_for is None:
+                lane.be_late(self.deadline)
+            elif in_time and lane.late_for is not None and lane.late_for != self.deadline:
+                lane.be_late(None)  # only another deadline does that: a guess that falls while nothing is sent does not
+
     def _start_worker(self, lane: Lane) -> None:
+        lane.workers += 1
         slot = Slot()
         self._slots.append(slot)
         slot.task = asyncio.create_task(self._work(lane, slot), name=lane.name)
@@ -122,9 +236,12 @@ class Engine:
     def _worker_done(self, task: "asyncio.Task[None]") -> None:
         self._workers.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._crash = self._crash or error
-            self.drain(StopKind.CANNOT_WRITE if isinstance(error, WriteFailedError) else StopKind.INTERRUPTED)
+            self._crashed(error)
         self._check_quiet()
+
+    def _crashed(self, error: BaseException) -> None:
+        self._crash = self._crash or error
+        self.drain(StopKind.CANNOT_WRITE if isinstance(error, WriteFailedError) else StopKind.INTERRUPTED)
 
     async def _work(self, lane: Lane, slot: Slot) -> None:
         while True:
@@ -132,96 +249,11 @@ class Engine:
             if row is None and (row := await lane.take()) is None:
                 return
             try:
-                await self._attempt(lane, slot, row)
+                await self.attempts.make(lane, slot, row)
             finally:
-                lane.in_flight -= 1
+                lane.left(time.monotonic())
                 if lane.in_flight == 0:
                     self._check_quiet()
-
-    async def _attempt(self, lane: Lane, slot: Slot, row: int) -> None:
-        for pacer in lane.pacers:
-            await pacer.acquire()
-            if lane.is_held(time.monotonic()):  # while it waited for its turn
-                lane.put_back(row, 0.0)
-                return
-        request = self.requests.read(row)
-        call = lane.adapter.encode(request.url, bytes(request.body))
-        attempt = self.state.attempts[row] + 1
-        reserved = None if lane.rates is None else upper_bound_usd(lane.rates, call.body, lane.max_output_tokens)
-        intent = lines.intent(request.seq, attempt, time.time(), reserved)
-        seq = self.journal.append(Log.ATTEMPTS, intent)
-        self.state.begin_attempt(row, attempt, reserved)
-        await self.journal.intent_on_disk(seq)
-        started = time.monotonic()
-        got = await send(lane, slot, call)
-        if isinstance(got, Failure):
-            self._failed(lane, row, request, attempt, started, got, b"")
-            return
-        status, headers, body = got
-        decoded = lane.adapter.decode(status, headers, body)
-        if isinstance(decoded, Failure):
-            self._failed(lane, row, request, attempt, started, decoded, body)
-        else:
-            self._answered(lane, row, request, attempt, decoded, time.monotonic() - started, headers, body)
-
-    # Settlements
-
-    def _answered(
-        self,
-        lane: Lane,
-        row: int,
-        request: RequestLine,
-        attempt: int,
-        answer: Answer,
-        latency_s: float,
-        headers: Mapping[str, str],
-        body: bytes,
-    ) -> None:
-        cost = None if lane.rates is None or answer.usage is None else lane.rates.cost_usd(answer.usage)
-        line = lines.response(
-            request,
-            attempt=attempt,
-            at=time.time(),
-            latency_s=latency_s,
-            body=body,
-            request_id=headers.get("x-request-id"),
-            usage=answer.usage,
-            cost_usd=cost,
-        )
-        if SIMULATED_HEADER in headers and not self.state.simulated:
-            self.state.simulated = True
-            self.journal.append(Log.EVENTS, lines.event("simulated", time.time(), lane=lane.name))
-        seq = self.journal.append(Log.RESPONSES, line)
-        lane.transient_run = 0
-        lane.throttled_since.pop(row, None)
-        kept = (request, body) if self.job.follows_up else None
-        self._unsettled.append(PendingSettlement(seq, row, answer.usage, cost, None, kept))
-
-    def _failed(
-        self, lane: Lane, row: int, request: RequestLine, attempt: int, began: float, failure: Failure, body: bytes
-    ) -> None:
-        line = lines.settlement(request.seq, attempt, time.time(), failure, body)
-        self.journal.append(Log.ATTEMPTS, line)
-        self.state.settle_attempt(row, failure.billing, failure.kind.value)
-        decision = decide(lane, row, failure, self.state.failed_attempts[row], began, time.monotonic())
-        if isinstance(decision, EndLane):
-            self._end_lane(lane, decision)
-            lane.put_back(row, 0.0)
-            return
-        if isinstance(decision, TryAgain):
-            lane.put_back(row, decision.due)
-            return
-        lane.throttled_since.pop(row, None)
-        line = lines.error(request, attempt=attempt, at=time.time(), failure=failure, raw=body)
-        seq = self.journal.append(Log.ERRORS, line)
-        kept = (request, b"") if self.job.follows_up else None
-        self._unsettled.append(PendingSettlement(seq, row, None, None, failure, kept))
-
-    def _end_lane(self, lane: Lane, ending: EndLane) -> None:
-        if lane.stopped is None:
-            line = lines.event("lane_stopped", time.time(), lane=lane.name, reason=ending.reason)
-            self.journal.append(Log.EVENTS, line)
-        lane.stop(ending.reason, ending.exit_code)
 
     # What is on disk
 
@@ -230,8 +262,7 @@ class Engine:
             self._admit_written(seq)
             self._settle_written(seq)
         except Exception as error:  # the job's own fault must stop the run, not the loop
-            self._crash = self._crash or error
-            self.drain(StopKind.INTERRUPTED)
+            self._crashed(error)
         self._check_quiet()
 
     def _admit_written(self, seq: int) -> None:
@@ -243,12 +274,34 @@ class Engine:
     def _settle_written(self, seq: int) -> None:
         while self._unsettled and self._unsettled[0].seq <= seq:
             settlement = self._unsettled.popleft()
-            if settlement.failure is None:
-                repeat = self.state.answer(settlement.row, settlement.seq, settlement.usage, settlement.cost_usd)
-            else:
-                repeat = self.state.fail(settlement.row)
-            if settlement.kept is not None:
-                self.tell_job(self._as_told(settlement, repeat))
+            repeat = self._count(settlement)
+            if settlement.kept is not None and self.job.follows_up:
+                self.tell_job(self._as_told(settlement, repeat), self.state.lane_of[settlement.row])
+            if self.duplicates is not None and settlement.duplicate_of is None:
+                self._unsettled.extend(self.duplicates.settle(settlement, self.requests, self.journal))
+
+    def _count(self, settlement: PendingSettlement) -> bool:
+        """Take a settlement into the state; returns whether the row had been settled before."""
+        if settlement.failure is not None:
+            return self.state.fail(settlement.row)
+        duplicate = settlement.duplicate_of is not None
+        if not duplicate:
+            self._settle_money(settlement)
+        return self.state.answer(
+            settlement.row, settlement.seq, settlement.usage, settlement.cost_usd, duplicate=duplicate
+        )
+
+    def _settle_money(self, settlement: PendingSettlement) -> None:
+        """A reservation ends once the answer is on disk: until then a power cut would leave it maybe billed."""
+        totals = self.state.lanes[self.state.lane_of[settlement.row]]
+        lane = self.budget.for_lane(totals.provider, totals.model)
+        if lane.settle(settlement.reserved_usd, settlement.cost_usd) and self.overrun is None:
+            self.overrun = (
+                f"an answer of {totals.provider}/{totals.model} cost ${settlement.cost_usd:.6f} where at most "
+                f"${settlement.reserved_usd or 0:.6f} was reserved: check its price in overnight.toml"
+            )
+            self.drain(StopKind.OVERRUN)
+        self.money_came()
 
     def _as_told(self, settlement: PendingSettlement, repeat: bool) -> Answered | Failed:
         assert settlement.kept is not None
@@ -260,17 +313,27 @@ class Engine:
         protocol = self.catalog.provider(lane.provider).protocol
         return answered(settlement.seq, request, protocol, body, repeat)
 
-    def tell_job(self, settled: Answered | Failed) -> None:
+    def tell_job(self, settled: Answered | Failed, lane: int) -> None:
         """Hand the job a settlement that is on disk, and log the requests that follow from it."""
-        self.take_up(self.job.on_settled(settled), settled.seq)
+        self.take_up(self.job.on_settled(settled), settled.seq, lane)
 
-    def take_up(self, made: Iterable[Request | Verdict], after: int) -> None:
-        """Log what follows from the settlement `after`, and count verdicts; see `log_request`."""
+    def take_up(self, made: Iterable[Request | Verdict], after: int, lane: int) -> None:
+        """Log what follows from the settlement `after` in this lane, and count verdicts; see `log_request`."""
         for one in made:
             if isinstance(one, Verdict):
                 self.outcomes[one.outcome] = self.outcomes.get(one.outcome, 0) + 1
+                self._watch_readable(lane, one.outcome is Outcome.OK)
             else:
                 self.log_request(prepare(one, self.catalog, self.provider_override, after))
+
+    def _watch_readable(self, number: int, ok: bool) -> None:
+        at = self.policies.thresholds
+        watch = self._readable.get(number)
+        if watch is None:
+            watch = self._readable[number] = ReadableWatch(at.readable_of, at.min_readable_share)
+        if watch.note(ok) and (lane := self.lanes.get(number)) is not None:
+            share = f"under {at.min_readable_share:.0%} of the last {at.readable_of} answers could be read"
+            self.attempts.end_lane(lane, EndLane(f"{share}: look at them (overnight tail) before going on", 7))
 
     def log_request(self, new: NewRow) -> None:
         """Log a request; it is admitted once its line is on disk."""

@@ -1,7 +1,8 @@
 """A lane: the queue and the workers of one provider and model.
 
 The core is synchronous and takes the time (monotonic seconds) as an argument; `take` is the thin asynchronous shell
-that only waits. Retried rows come before new ones, as soon as they are due; a cooldown holds all of them.
+that only waits. Retried rows come before new ones, as soon as they are due; its limits hold all of them, and a row that
+the budget has no room for is held back until there is more.
 """
 
 import asyncio
@@ -9,13 +10,19 @@ import heapq
 import time
 from array import array
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from orchestrator.budget import Fit
+from orchestrator.deadline import Deadline, LatencyGuess
 from orchestrator.http import Transport
-from orchestrator.pacing import Pacer
+from orchestrator.limits.gate import Alarm
+from orchestrator.limits.lane_limits import LaneLimits
 from providers.catalog import Provider
 from providers.prices import Rates
 from providers.wire import Adapter
+
+_MOST_HELD_AT_ONCE = 200  # rows that are found too dear in one go, before others have a turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,10 @@ class Stopped:
 
 
 class Lane:
-    """Rows of one provider and model, by number."""
+    """Rows of one provider and model, by number.
+
+    `size_of` gives the bytes of a row's line; `fit` reserves the money for a row, or says why it cannot.
+    """
 
     def __init__(
         self,
@@ -39,7 +49,10 @@ class Lane:
         transport: Transport,
         rates: Rates | None,
         concurrency: int,
-        pacers: tuple[Pacer, ...] = (),
+        limits: LaneLimits,
+        size_of: Callable[[int], int],
+        fit: Callable[[int], Fit] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.provider_name = provider_name
         self.model = model
@@ -49,21 +62,27 @@ class Lane:
         self.rates = rates
         self.max_output_tokens = provider.facts_of(model).max_output_tokens
         self.concurrency = concurrency
-        self.pacers = pacers
+        self.limits = limits
+        self.size_of = size_of
+        self.fit = fit  # may be set once more, when the engine has the lane
+        self.latency = LatencyGuess(provider.timeout_s)
         self.workers = 0
         self.in_flight = 0
         self.stopped: Stopped | None = None
         self.closed = False
-        self.cooldown_until = 0.0
+        self.paused = False
+        self.late_for: Deadline | None = None  # calls that start now would not land before it
+        self.awaits_money = False  # until something in flight has settled
+        self.held = array("I")  # rows that the budget has no room for
         self.transient_run = 0  # transient failures since the last success, those of one moment counted once
         self.transient_at = 0.0  # when the last of them was counted
         self.throttled_since: dict[int, tuple[float, int]] = {}  # row -> (when first, how often)
+        self._clock = clock
         self._queue = array("I")
         self._head = 0
         self._retries: list[tuple[float, int]] = []
         self._parked: deque[asyncio.Future[None]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0
+        self._alarm = Alarm()
 
     @property
     def name(self) -> str:
@@ -71,20 +90,26 @@ class Lane:
 
     @property
     def waiting(self) -> int:
-        """Rows queued or waiting for a retry."""
+        """Rows queued or waiting for a retry; those held back are not among them."""
         return len(self._queue) - self._head + len(self._retries)
 
     @property
     def idle(self) -> bool:
         """Whether nothing more will happen here unless a row is added."""
-        return self.in_flight == 0 and (self.closed or self.stopped is not None or self.waiting == 0)
+        if self.in_flight:
+            return False
+        return self.closed or self.stopped is not None or self.late_for is not None or self.waiting == 0
 
     def note(self) -> str:
         """What a watcher should know beside the counts."""
         if self.stopped is not None:
             return f"stopped: {self.stopped.reason}"
-        wait_s = self.cooldown_until - time.monotonic()
-        return f"cooling down {wait_s:.0f} s" if wait_s > 0 else ""
+        parts = ["paused" if self.paused else self.limits.note(self._clock())]
+        if self.late_for is not None:
+            parts = ["no more calls: they would land after the deadline"]
+        if self.held:
+            parts.append(f"{len(self.held):,} held: the budget has no room for them")
+        return ", ".join(part for part in parts if part)
 
     def add(self, row: int) -> None:
         """Queue a new row."""
@@ -96,74 +121,131 @@ class Lane:
         heapq.heappush(self._retries, (due, row))
         self._wake(1)
 
+    def release_held(self) -> None:
+        """Queue the rows again that the budget had no room for, before all new ones."""
+        self._queue = self.held + self._queue[self._head :]
+        self._head = 0
+        self.held = array("I")
+        self.money_came()
+
+    def money_came(self) -> None:
+        """Something has settled, or the cap was raised: look again."""
+        self.awaits_money = False
+        self._wake(1)
+
     def cool_down(self, until: float) -> None:
         """Hold all rows until then; a shorter cooldown never cuts a longer one."""
-        self.cooldown_until = max(self.cooldown_until, until)
+        self.limits.cooldown.rest(until)
+
+    def pause(self, paused: bool) -> None:
+        """Take nothing more for now, or go on."""
+        self.paused = paused
+        if not paused:
+            self._wake_all()
+
+    def be_late(self, deadline: Deadline | None) -> None:
+        """Take nothing more for the sake of this deadline; None: there is time again."""
+        self.late_for = deadline
+        if deadline is None:
+            self._wake_all()
+        else:
+            self.limits.withdraw(self, self._clock())
 
     def stop(self, reason: str, exit_code: int) -> None:
         """End the lane; its rows stay unsent. The first reason stands."""
         if self.stopped is None:
             self.stopped = Stopped(reason, exit_code)
-        self._wake_all()
+        self._let_go()
 
     def close(self) -> None:
         """Let the workers go once they have finished what they hold."""
         self.closed = True
-        self._wake_all()
+        self._let_go()
 
-    def is_held(self, now: float) -> bool:
-        """Whether nothing may be sent now: closed, stopped, or cooling down."""
-        return self.closed or self.stopped is not None or now < self.cooldown_until
+    def is_held(self) -> bool:
+        """Whether nothing may be sent, whatever the time."""
+        if self.closed or self.stopped is not None or self.paused:
+            return True
+        return self.awaits_money or self.late_for is not None
 
     def take_nowait(self, now: float) -> int | None:
         """The next row, counted as in flight; None where there is none yet, or never."""
-        if self.is_held(now):
+        if self.is_held() or self.in_flight >= self.limits.concurrency.allowed:
+            self.limits.withdraw(self, now)
             return None
-        if self._retries and self._retries[0][0] <= now:
-            row = heapq.heappop(self._retries)[1]
-        elif self._head < len(self._queue):
-            row = self._queue[self._head]
-            self._head += 1
-        else:
-            return None
+        for _ in range(_MOST_HELD_AT_ONCE):
+            row = self._peek(now)
+            if row is None:
+                self.limits.withdraw(self, now)
+                return None
+            if not self.limits.admits(self, now):
+                return None
+            fit = Fit.RESERVED if self.fit is None else self.fit(row)
+            if fit is Fit.RESERVED:
+                return self._go(row, now)
+            if fit is Fit.WAIT:
+                self.awaits_money = True
+                self.limits.withdraw(self, now)
+                return None
+            self._pop(now)
+            self.held.append(row)
+        asyncio.get_running_loop().call_soon(self.wake)
+        return None
+
+    def _go(self, row: int, now: float) -> int:
+        self._pop(now)
         self.in_flight += 1
+        self.limits.enter(self, row, self.size_of(row), now)
+        if self._parked and self.waiting and self.in_flight < self.limits.concurrency.allowed:
+            self._wake(1)  # a worker that has done its call takes the next by itself; others wait to be told
         return row
 
-    def wait_s(self, now: float) -> float | None:
-        """Seconds until a row may be taken, where only time is in the way; else None."""
-        if self.waiting == 0:
+    def left(self, now: float) -> None:
+        """A call that was taken here is over."""
+        self.in_flight -= 1
+        self.limits.left(now)
+
+    def _peek(self, now: float) -> int | None:
+        if self._retries and self._retries[0][0] <= now:
+            return self._retries[0][1]
+        return self._queue[self._head] if self._head < len(self._queue) else None
+
+    def _pop(self, now: float) -> None:
+        if self._retries and self._retries[0][0] <= now:
+            heapq.heappop(self._retries)
+        else:
+            self._head += 1
+
+    def next_look(self, now: float) -> float | None:
+        """When to look again, where only time is in the way; else None."""
+        if self.is_held() or self.waiting == 0:
             return None
         due = now if self._head < len(self._queue) else self._retries[0][0]
-        return max(due, self.cooldown_until) - now
+        look = self.limits.cooldown.next_look(max(due, now))
+        if look is not None:
+            return look
+        return due if due > now else None
 
     async def take(self) -> int | None:
         """The next row, counted as in flight; None when the lane is stopped or closed."""
         while not self.closed and self.stopped is None:
-            now = time.monotonic()
+            now = self._clock()
             if (row := self.take_nowait(now)) is not None:
                 return row
-            await self._park(now, self.wait_s(now))
+            if (look := self.next_look(now)) is not None:
+                self._alarm.set(look, now, self._wake_all)
+            waiter = asyncio.get_running_loop().create_future()
+            self._parked.append(waiter)
+            await waiter
         return None
 
-    async def _park(self, now: float, wait_s: float | None) -> None:
-        loop = asyncio.get_running_loop()
-        if wait_s is not None:
-            self._arm(loop, now, wait_s)
-        waiter = loop.create_future()
-        self._parked.append(waiter)
-        await waiter
+    def wake(self) -> None:
+        """Let one worker look whether something may be sent."""
+        self._wake(1)
 
-    def _arm(self, loop: asyncio.AbstractEventLoop, now: float, wait_s: float) -> None:
-        """One timer a lane, at the earliest moment anybody waits for."""
-        if self._timer is not None:
-            if self._timer_due <= now + wait_s:
-                return
-            self._timer.cancel()
-        self._timer_due = now + wait_s
-        self._timer = loop.call_later(wait_s, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
+    def _let_go(self) -> None:
+        self.limits.withdraw(self, self._clock())
+        self._alarm.cancel()
         self._wake_all()
 
     def _wake(self, count: int) -> None:

@@ -1,14 +1,24 @@
 """Making lanes: adapter, key, transport, rates and limits of one provider and model, shared where they are shared."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from orchestrator.checking import require_key
 from orchestrator.http import AiohttpTransport, Transport
 from orchestrator.lane import Lane
-from orchestrator.pacing import Pacer
+from orchestrator.limits.bucket import TokenGate
+from orchestrator.limits.daily import DailyGate
+from orchestrator.limits.gate import Gate
+from orchestrator.limits.lane_limits import LaneLimits, OnEvent, Told
+from orchestrator.limits.pacer import MARGIN, Pacer
+from orchestrator.limits.slots import Slots
 from providers.adapters import make_adapter
 from providers.catalog import EMBEDDED, Catalog, Limits, Provider
 from providers.prices import resolve_rates
+
+AnyGate = TypeVar("AnyGate", bound=Gate)
+_TOKENS = {"tpm": "tokens", "input_tpm": "input_tokens", "output_tpm": "output_tokens"}
 
 
 @dataclass(slots=True)
@@ -19,14 +29,27 @@ class LaneMaker:
     concurrency: int
     simulator_url: str | None = None
     _transports: dict[str, Transport] = field(default_factory=dict)
-    _pacers: dict[tuple[str, str], Pacer] = field(default_factory=dict)
+    _gates: dict[tuple[str, str, str], Gate] = field(default_factory=dict)
 
-    def make(self, provider_name: str, model: str) -> Lane:
-        """The lane of a provider and model. Raises InputError where its key is missing."""
+    def make(
+        self,
+        provider_name: str,
+        model: str,
+        *,
+        size_of: Callable[[int], int],
+        on_event: OnEvent,
+        sent_by_hour: Mapping[int, int],
+    ) -> Lane:
+        """The lane of a provider and model. Raises InputError where its key is missing.
+
+        `sent_by_hour`: calls that earlier sessions made in this lane, by whole hours since 1970.
+        """
         provider = self.catalog.provider(provider_name)
-        buckets = [("", provider.account_limits()), *provider.model_limits(model)]
         key = require_key(provider_name, self.catalog)
         headers = dict(provider.headers) | ({} if key is None else {"Authorization": f"Bearer {key}"})
+        told = self.told(provider_name, model)
+        for daily in told.daily:
+            daily.count.preload(sent_by_hour)
         return Lane(
             provider_name=provider_name,
             model=model,
@@ -34,16 +57,51 @@ class LaneMaker:
             adapter=make_adapter(provider.protocol, self._base_url(provider), headers),
             transport=self._transport(provider_name, provider),
             rates=resolve_rates(provider, model),
-            concurrency=min([self.concurrency, *(limits.concurrency for _, limits in buckets if limits.concurrency)]),
-            pacers=tuple(
-                pacer for pattern, limits in buckets if (pacer := self._pacer(provider_name, pattern, limits))
-            ),
+            concurrency=self.concurrency,
+            limits=LaneLimits(told, self.concurrency, on_event=on_event),
+            size_of=size_of,
         )
 
+    def told(self, provider_name: str, model: str) -> Told:
+        """The gates that a lane's calls pass, as the catalog tells them; those of an account are shared."""
+        provider = self.catalog.provider(provider_name)
+        buckets = [("", provider.account_limits()), *provider.model_limits(model)]
+        found = [
+            self._gate(provider_name, pattern, name, value)
+            for pattern, limits in buckets
+            for name in Limits.__struct_fields__
+            if (value := getattr(limits, name)) is not None
+        ]
+        return Told(_of(found, Pacer), _of(found, TokenGate), _of(found, Slots), _of(found, DailyGate))
+
+    def has_limit(self, provider_name: str, pattern: str, name: str) -> bool:
+        """Whether a lane of this run passes such a limit. `pattern` is "" for the account's."""
+        return (provider_name, pattern, name) in self._gates
+
+    def set_limit(self, provider_name: str, pattern: str, name: str, value: float) -> None:
+        """Change a limit, which there is, while calls are made."""
+        gate = self._gates[provider_name, pattern, name]
+        if isinstance(gate, Pacer):
+            gate.set_rate(value * MARGIN)
+        elif isinstance(gate, Slots):
+            gate.set_limit(int(value))
+        elif isinstance(gate, DailyGate):
+            gate.set_limit(value)
+        elif isinstance(gate, TokenGate):
+            gate.set_rate(value * MARGIN)
+
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and hand out no more permits."""
+        for gate in self._gates.values():
+            gate.close()
         for transport in self._transports.values():
             await transport.close()
+
+    def _gate(self, provider: str, pattern: str, name: str, value: float) -> Gate:
+        key = (provider, pattern, name)
+        if key not in self._gates:
+            self._gates[key] = make_gate(name, value)
+        return self._gates[key]
 
     def _base_url(self, provider: Provider) -> str:
         if provider.base_url == EMBEDDED:
@@ -56,10 +114,17 @@ class LaneMaker:
             self._transports[name] = AiohttpTransport(provider)
         return self._transports[name]
 
-    def _pacer(self, provider: str, pattern: str, limits: Limits) -> Pacer | None:
-        if limits.rpm is None:
-            return None
-        key = (provider, pattern)
-        if key not in self._pacers:
-            self._pacers[key] = Pacer(limits.rpm)
-        return self._pacers[key]
+
+def make_gate(name: str, value: float) -> Gate:
+    """The gate of a limit by its name in the catalog."""
+    if name == "rpm":
+        return Pacer(value * MARGIN)
+    if name == "rpd":
+        return DailyGate(value)
+    if name == "concurrency":
+        return Slots(int(value))
+    return TokenGate(_TOKENS[name], value * MARGIN)
+
+
+def _of(gates: list[Gate], kind: type[AnyGate]) -> tuple[AnyGate, ...]:
+    return tuple(gate for gate in gates if isinstance(gate, kind))

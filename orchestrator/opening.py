@@ -1,18 +1,24 @@
 """Opening a run: made anew from a manifest or a spec, or found in its folder and folded from its log."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from jobs.manifest import ManifestJob
 from jobs.protocol import Job
-from orchestrator.checking import RequestCheck, require_key
+from jobs.spec import LoadedSpec
+from orchestrator.budget import Caps
+from orchestrator.checking import PriceCheck, RequestCheck, require_key
+from orchestrator.deadline import Deadline
 from orchestrator.folder_lock import LOCK, locked
 from orchestrator.making import check_usable, make_run, write_items, write_requests
 from orchestrator.reconcile import Difference, compare
-from orchestrator.requests_file import row_key
-from orchestrator.sources import Asked, Progress, check_path, read_source, recorded_job, silent
+from orchestrator.requests_file import RequestsFile, row_key
+from orchestrator.sources import Asked, Progress, check_path, read_source, recorded_spec, silent
+from orchestrator.thresholds import Thresholds, thresholds_from_table, with_thresholds
 from outputs.answers import iterate_items
 from outputs.disk import FULL, Disk, OsDisk
 from outputs.fold import RunState, fold
@@ -30,13 +36,22 @@ MAX_CONCURRENCY = 4096
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user may say about a run. `concurrency` is calls in flight per lane."""
+    """What the user may say about a run.
+
+    `concurrency` is calls in flight per lane. `budget` caps the whole run, in USD: None takes a cap away, and where it
+    is not said, the cap of earlier sessions or of the spec stands. `deadline` is for this session alone. `dedupe`: ask
+    equal requests once; where it is not said, as the run did before. `thresholds` go over those of the catalog file.
+    """
 
     out: Path | None = None
     concurrency: int = DEFAULT_CONCURRENCY
     config: Path | None = None
     simulate: bool = False
     accept_changes: bool = False
+    budget: float | msgspec.UnsetType | None = msgspec.UNSET
+    deadline: Deadline | None = None
+    dedupe: bool | None = None
+    thresholds: tuple[tuple[str, int | float], ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.concurrency <= MAX_CONCURRENCY:
@@ -62,6 +77,8 @@ class Opened:
     job: Job
     catalog: Catalog
     disk: Disk
+    caps: Caps = field(default_factory=Caps)
+    thresholds: Thresholds = field(default_factory=Thresholds)
     made: bool = False  # just now
     edit: Edit | None = None
     warnings: tuple[str, ...] = ()
@@ -90,6 +107,7 @@ def opened(
         if path is not None:
             check_path(path)
     catalog = load_catalog(options.config)
+    thresholds = _thresholds(catalog, options)
     asked = None if source.is_dir() else read_source(source, catalog.providers)
     folder = source if asked is None else options.out or asked.default_out
     if asked is None and not is_run(folder):
@@ -103,9 +121,11 @@ def opened(
         with locked(folder):
             try:
                 if asked is not None and not is_run(folder):
-                    yield _make(folder, asked, options, catalog, disk, progress)
+                    run = _make(folder, asked, options, catalog, disk, progress)
                 else:
-                    yield _reopen(folder, asked, options, catalog, disk, progress)
+                    run = _reopen(folder, asked, options, catalog, disk, progress)
+                run.thresholds = thresholds
+                yield run
             finally:
                 if not is_run(folder):
                     (folder / LOCK).unlink(missing_ok=True)
@@ -114,6 +134,12 @@ def opened(
             with contextlib.suppress(OSError):
                 for made in new:
                     made.rmdir()
+
+
+def _thresholds(catalog: Catalog, options: Options) -> Thresholds:
+    """Those of the catalog file, and over them the user's."""
+    base = thresholds_from_table(catalog.thresholds, catalog.file or "the catalog")
+    return with_thresholds(base, options.thresholds)
 
 
 def is_run(folder: Path) -> bool:
@@ -137,10 +163,11 @@ def _make_folder(folder: Path, disk: Disk) -> list[Path]:
 
 def _make(folder: Path, asked: Asked, options: Options, catalog: Catalog, disk: Disk, progress: Progress) -> Opened:
     override = SIMULATOR if options.simulate else None
-    check = RequestCheck(asked.job, catalog, asked.path, folder, override, progress)
+    caps = caps_of(None, asked.spec, options)
+    check = RequestCheck(asked.job, catalog, asked.path, folder, override, progress, caps=caps)
     record = make_run(folder, asked, check, disk)
-    warnings = tuple(sorted(check.warnings))
-    return Opened(folder, record, fold(folder), asked.job, catalog, disk, made=True, warnings=warnings)
+    warnings = _idle_caps(caps, check.lanes)
+    return Opened(folder, record, fold(folder), asked.job, catalog, disk, caps, made=True, warnings=warnings)
 
 
 def _reopen(
@@ -156,16 +183,50 @@ def _reopen(
     catalog = catalog.with_recorded(record.catalog)
     state = fold(folder)
     if asked is None:
-        job = recorded_job(record, catalog.providers)
+        spec = recorded_spec(record, catalog.providers)
         _require_whole(folder, record, state)
-        found = Opened(folder, record, state, job, catalog, disk)
+        caps = caps_of(state, spec, options)
+        found = Opened(folder, record, state, ManifestJob(None) if spec is None else spec.job, catalog, disk, caps)
     else:
         found = _reopen_with(folder, record, state, asked, options, catalog, disk, progress)
     found.cut = cut
     for lane in found.state.lanes:
         if lane.open:
             require_key(lane.provider, catalog)
+    _require_prices(found)
     return found
+
+
+def caps_of(state: RunState | None, spec: LoadedSpec | None, options: Options, spec_changed: bool = False) -> Caps:
+    """The caps that hold from now on: the spec's, over them those of earlier sessions, over those the user's."""
+    caps = Caps() if spec is None else Caps.from_spec(spec.budget)
+    if state is not None and state.budget is not None and not spec_changed:
+        caps = Caps.from_record(state.budget)
+    if options.budget is msgspec.UNSET:
+        return caps
+    return msgspec.structs.replace(caps, run=options.budget)
+
+
+def _idle_caps(caps: Caps, lanes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Warnings of caps that no lane is under."""
+    return tuple(
+        f"budget: no request goes to {scope}, so its cap will never bite" for scope in caps.without_lane(lanes)
+    )
+
+
+def _require_prices(run: Opened) -> None:
+    """Raise InputError where a row of a lane under a cap has no known price, or no bound of it."""
+    checks = [PriceCheck.of(x.provider, x.model, run.catalog, run.caps) if x.open else None for x in run.state.lanes]
+    if not any(check is not None and check.needs_bodies for check in checks):
+        return
+    requests = RequestsFile(run.folder, run.state)
+    try:
+        for row in range(len(run.state)):
+            check = checks[run.state.lane_of[row]]
+            if check is not None and check.needs_bodies and run.state.is_open(row):
+                check.check(bytes(requests.read(row).body))
+    finally:
+        requests.close()
 
 
 def _require_logs(folder: Path) -> None:
@@ -193,7 +254,9 @@ def _reopen_with(
     """A run folder and, again, what it was made from: put back what is missing, find what has changed."""
     if asked.source.kind != record.source.kind:
         raise InputError(f"made from another source, the {record.source.kind} {record.source.name}", file=folder)
-    check = RequestCheck(asked.job, catalog, asked.path, None, record.provider_override, progress)
+    spec_changed = asked.spec is not None and asked.spec.text != record.spec_text
+    caps = caps_of(state, asked.spec, options, spec_changed)
+    check = RequestCheck(asked.job, catalog, asked.path, None, record.provider_override, progress, caps=caps)
     if asked.source.sha256 == record.source.sha256:
         if _items_missing(folder, record):
             write_items(folder, asked, disk)
@@ -201,7 +264,7 @@ def _reopen_with(
             _require_beginning(folder, check)
             write_requests(folder, check, record.items + 1, disk)
             state = fold(folder)
-    found = Opened(folder, record, state, asked.job, catalog, disk)
+    found = Opened(folder, record, state, asked.job, catalog, disk, caps)
     same = asked.source.sha256 == (state.sha256 or record.source.sha256)
     behind = _record_is_behind(record, state, asked)
     if isinstance(asked.job, ManifestJob) and same and not state.pending_addition and not behind:

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from dataclasses import dataclass
+from datetime import datetime
 
 from orchestrator.engine import Engine
 from outputs.fold import LaneTotals
@@ -35,6 +36,7 @@ class Progress:
     total: LaneProgress
     simulated: bool
     stopping: bool
+    bounds: str = ""  # the budget and the deadline, where there are any
 
 
 class Watcher:
@@ -59,9 +61,9 @@ class Watcher:
         lanes = tuple(
             self._lane(number, lane, rate) for number, (lane, rate) in enumerate(zip(totals, rates, strict=True))
         )
-        return Progress(
-            lanes, _sum(lanes), self._simulated or self._engine.state.simulated, self._engine.stopping is not None
-        )
+        engine = self._engine
+        simulated = self._simulated or engine.state.simulated
+        return Progress(lanes, _sum(lanes), simulated, engine.stopping is not None, _bounds(engine))
 
     def _lane(self, number: int, totals: LaneTotals, rate: float) -> LaneProgress:
         lane = self._engine.lanes.get(number)
@@ -78,6 +80,18 @@ class Watcher:
             unpriced=totals.unpriced,
             note="" if lane is None else lane.note(),
         )
+
+
+def _bounds(engine: Engine) -> str:
+    """How much of the money is left, and of the time."""
+    parts = []
+    if (cap := engine.budget.caps.run) is not None:
+        budget = engine.budget
+        spent, reserved = budget.settled_usd + budget.maybe_usd, budget.reserved_usd
+        parts.append(f"budget: ${spent:,.4f} of ${cap:,.2f} spent, ${reserved:,.4f} reserved")
+    if engine.deadline is not None:
+        parts.append(f"until {datetime.fromtimestamp(engine.deadline.at):%H:%M:%S}")
+    return ", ".join(parts)
 
 
 def _eta(left: int, rate: float) -> float | None:

@@ -92,12 +92,17 @@ class RequestsFile:
         """The request of a row. Its line must have been written (not only appended)."""
         offsets = self._state.offsets
         start = offsets[row]
-        end = offsets[row + 1] if row + 1 < len(offsets) else self._end
+        end = start + self.size(row)
         block_end = self._block_start + len(self._block)
         if start < self._block_start or end > block_end:
             self._block = os.pread(self._fd, max(end - start, _BLOCK_BYTES), start)
             self._block_start = start
         return _decode(self._block[start - self._block_start : end - self._block_start])
+
+    def size(self, row: int) -> int:
+        """The bytes of a row's line."""
+        offsets = self._state.offsets
+        return (offsets[row + 1] if row + 1 < len(offsets) else self._end) - offsets[row]
 
     def append(self, row: NewRow, journal: Journal) -> tuple[int, int]:
         """Add a row to the log; returns (row, seq). It may be read once the seq is durable."""

@@ -17,9 +17,8 @@ from tenacity import (
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
+from orchestrator.thresholds import Thresholds
 from providers.wire import FailureKind
-
-MAX_WAIT_S = 3600.0  # a provider that asks for more than this has sent us away
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,39 +30,55 @@ class Policy:
 
 
 _ONCE = Policy(stop_after_attempt(1), wait_none())
-_TWICE = Policy(stop_after_attempt(2), wait_random_exponential(multiplier=1, max=10))
-
-POLICIES: dict[FailureKind, Policy] = {
-    FailureKind.KEY_REFUSED: _ONCE,
-    FailureKind.QUOTA: _ONCE,
-    FailureKind.THROTTLED: Policy(stop_after_delay(3600), wait_random_exponential(multiplier=1, max=60)),
-    FailureKind.ROW_REFUSED: _ONCE,
-    FailureKind.TRANSIENT: Policy(stop_after_attempt(5), wait_random_exponential(multiplier=0.5, max=30)),
-    FailureKind.TIMED_OUT: _TWICE,
-    FailureKind.UNREADABLE: _TWICE,
-    FailureKind.TOO_LARGE: _ONCE,
-}
+_SOON = wait_random_exponential(multiplier=1, max=10)
 
 # Of a lane whose provider seems to be down: about seven minutes in all until it is given up.
 OUTAGE_WAIT: wait_base = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 1)
+
+# Of a lane that was refused for speed and not told how long to wait.
+THROTTLED_WAIT: wait_base = wait_exponential(multiplier=0.5, max=60) + wait_random(0, 1)
 
 # These end the lane, not the row: the row stays unsent.
 LANE_ENDING = frozenset({FailureKind.KEY_REFUSED, FailureKind.QUOTA})
 
 
-def next_wait_s(kind: FailureKind, attempts: int, waited_s: float = 0.0) -> float | None:
-    """Seconds until the next attempt, or None where there is to be none.
+class Policies:
+    """The policy of each kind of failure, at the user's thresholds."""
 
-    `attempts` counts the row's attempts that failed (the throttled ones, for `THROTTLED`), `waited_s` how long it has
-    been throttled.
-    """
-    policy, state = POLICIES[kind], _state(attempts, waited_s)
-    return None if policy.stop(state) else float(policy.wait(state))
+    def __init__(self, thresholds: Thresholds | None = None) -> None:
+        self.thresholds = at = thresholds or Thresholds()
+        self.by_kind: dict[FailureKind, Policy] = {
+            FailureKind.KEY_REFUSED: _ONCE,
+            FailureKind.QUOTA: _ONCE,
+            # Its lane's cooldown is what it waits for.
+            FailureKind.THROTTLED: Policy(stop_after_delay(at.throttled_row_s), wait_none()),
+            FailureKind.ROW_REFUSED: _ONCE,
+            FailureKind.TRANSIENT: Policy(
+                stop_after_attempt(at.transient_attempts), wait_random_exponential(multiplier=0.5, max=30)
+            ),
+            FailureKind.TIMED_OUT: Policy(stop_after_attempt(at.timed_out_attempts), _SOON),
+            FailureKind.UNREADABLE: Policy(stop_after_attempt(at.unreadable_attempts), _SOON),
+            FailureKind.TOO_LARGE: _ONCE,
+        }
+
+    def next_wait_s(self, kind: FailureKind, attempts: int, waited_s: float = 0.0) -> float | None:
+        """Seconds until the next attempt, or None where there is to be none.
+
+        `attempts` counts the row's attempts that failed (the throttled ones, for `THROTTLED`), `waited_s` how long it
+        has been throttled.
+        """
+        policy, state = self.by_kind[kind], _state(attempts, waited_s)
+        return None if policy.stop(state) else float(policy.wait(state))
 
 
 def outage_wait_s(times: int) -> float:
     """How long a lane waits when nothing has come back for the `times`-th time."""
     return float(OUTAGE_WAIT(_state(times, 0.0)))
+
+
+def throttled_wait_s(times: int) -> float:
+    """How long a lane that was refused for speed waits, the `times`-th time in a row, where it was not told."""
+    return float(THROTTLED_WAIT(_state(times, 0.0)))
 
 
 def _state(attempts: int, waited_s: float) -> RetryCallState:

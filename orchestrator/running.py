@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from orchestrator.display import shown
 from orchestrator.engine import Engine, StopKind
 from orchestrator.folder_lock import live_pid
 from orchestrator.following import follow
+from orchestrator.on_stop import run_on_stop, stop_environment
 from orchestrator.opening import Opened, Options, opened
 from orchestrator.session import Result, send
 from orchestrator.showing import result_json, show_result
@@ -54,8 +55,13 @@ def _read_or_not() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed to nowhere
 
 
-def run_command(source: Path, options: Options, *, quiet: bool = False, as_json: bool = False) -> int:
-    """Run, show progress, print the result; returns the exit code. Raises InputError."""
+def run_command(
+    source: Path, options: Options, *, quiet: bool = False, as_json: bool = False, on_stop: str | None = None
+) -> int:
+    """Run, show progress, print the result; returns the exit code. Raises InputError.
+
+    `on_stop` is a shell command that is run at the end, however the run ended once it had begun.
+    """
 
     def tell(what: str, rows: int) -> None:
         if not quiet and rows % 50_000 == 0:
@@ -64,13 +70,50 @@ def run_command(source: Path, options: Options, *, quiet: bool = False, as_json:
     with opened(source, options, progress=tell) as run:
         if not quiet:
             _announce(run)
-        result = run_loop(_send(run, options, quiet))
+        try:
+            result = run_loop(_send(run, options, quiet))
+        except BaseException as error:
+            _tell_of_crash(on_stop, run, error)
+            raise
     with _read_or_not():
         if as_json:
             sys.stdout.write(orjson.dumps(result_json(result), option=orjson.OPT_INDENT_2).decode() + "\n")
         else:
             show_result(result)
+    _tell_of_stop(on_stop, result)
     return result.exit_code
+
+
+def _tell_of_stop(on_stop: str | None, result: Result) -> None:
+    environment = stop_environment(
+        reason=result.reason,
+        exit_code=result.exit_code,
+        run=result.folder,
+        answered=result.answered,
+        failed=result.failed,
+        left=result.unsent,
+        cost_usd=None if any(lane.unpriced for lane in result.lanes) else sum(lane.cost_usd for lane in result.lanes),
+    )
+    _run_on_stop(on_stop, environment)
+
+
+def _tell_of_crash(on_stop: str | None, run: Opened, error: BaseException) -> None:
+    lanes = run.state.lanes
+    environment = stop_environment(
+        reason=f"an error of our own: {type(error).__name__}: {error}",
+        exit_code=130 if isinstance(error, KeyboardInterrupt | asyncio.CancelledError) else 1,
+        run=run.folder,
+        answered=sum(lane.answered for lane in lanes),
+        failed=sum(lane.failed for lane in lanes),
+        left=sum(lane.open for lane in lanes),
+        cost_usd=None,
+    )
+    _run_on_stop(on_stop, environment)
+
+
+def _run_on_stop(on_stop: str | None, environment: Mapping[str, str]) -> None:
+    if on_stop is not None and (wrong := run_on_stop(on_stop, environment)) is not None:
+        say(wrong)
 
 
 def _announce(run: Opened) -> None:
@@ -104,7 +147,7 @@ async def _send(run: Opened, options: Options, quiet: bool) -> Result:
 
 
 def _handle_signals(engine: Engine) -> None:
-    """The first Ctrl-C (or SIGTERM) drains, the second stops at once."""
+    """The first Ctrl-C (or SIGTERM, or a terminal that closes) drains, the second stops at once."""
 
     def interrupt() -> None:
         if engine.stopping is not None:
@@ -114,7 +157,7 @@ def _handle_signals(engine: Engine) -> None:
         engine.drain(StopKind.INTERRUPTED)
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, interrupt)
 
 

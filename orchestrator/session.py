@@ -1,20 +1,30 @@
 """One session of a run: from an opened folder to a stop that says why, with everything answered on disk."""
 
+import asyncio
 import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from orchestrator.budget import Budget, Caps
+from orchestrator.control import ControlServer
+from orchestrator.duplicates import Duplicates
 from orchestrator.engine import Engine, StopKind
+from orchestrator.estimates.estimating import estimate_run
+from orchestrator.heartbeat import beat
 from orchestrator.lanes import LaneMaker
 from orchestrator.making import RESERVE, code_version, describe, write_record
 from orchestrator.opening import Opened, Options
 from orchestrator.replaying import replay, require_same
 from orchestrator.requests_file import RequestsFile
+from orchestrator.retry import Policies
+from orchestrator.steering import Steering, held, log_caps
 from outputs import lines
 from outputs.answers import read_items
 from outputs.disk import Reserve
@@ -45,6 +55,8 @@ class Result:
     lanes: tuple[LaneTotals, ...]
     outcomes: dict[Outcome, int]
     simulated: bool
+    held: int = 0  # rows that the budget had no room for
+    budget: dict[str, Any] = field(default_factory=dict)  # settled, maybe and reserved, in all and under each cap
 
     @property
     def unsent(self) -> int:
@@ -84,23 +96,60 @@ async def _engine(opened: Opened, options: Options) -> AsyncIterator[Engine]:
         stack.push_async_callback(journal.close)
         requests = RequestsFile(opened.folder, opened.state)
         stack.callback(requests.close)
+        duplicates = _duplicates(opened, options)
         engine = Engine(
-            opened.job, opened.state, journal, requests, opened.catalog, maker.make, opened.record.provider_override
+            opened.job,
+            opened.state,
+            journal,
+            requests,
+            opened.catalog,
+            maker,
+            opened.record.provider_override,
+            Budget.resumed(opened.caps, opened.state),
+            Policies(opened.thresholds),
+            options.deadline,
+            duplicates,
         )
         with contextlib.suppress(WriteFailedError):  # then `engine.run` sends nothing and says why
             await _set_up(opened, engine, options)
-        yield engine
+        async with _steered(opened.folder, engine):
+            yield engine
+
+
+@contextlib.asynccontextmanager
+async def _steered(folder: Path, engine: Engine) -> AsyncIterator[None]:
+    """Listen to other terminals, and show them a heartbeat. Where there can be no socket, the run goes on without."""
+    steering = Steering(engine)
+    beating = asyncio.create_task(beat(folder, steering.describe), name="heartbeat")
+    try:
+        async with ControlServer(folder, steering.handle):
+            yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+
+
+def _duplicates(opened: Opened, options: Options) -> Duplicates | None:
+    """Where equal requests are to be asked once: who leads already."""
+    wanted = opened.state.dedupe if options.dedupe is None else options.dedupe
+    if not wanted:
+        return None
+    duplicates = Duplicates()
+    duplicates.note_answered(opened.folder, opened.state)
+    return duplicates
 
 
 async def _set_up(opened: Opened, engine: Engine, options: Options) -> None:
     """Log what changed since the last session, and queue the rows that want an answer."""
-    _begin(opened, engine)
+    _begin(opened, engine, options)
     await _write_edit(opened, engine)
     _replay(opened, engine, options)
+    _estimate(opened, engine, options)
     unwritten = engine.unwritten_rows
     for row in range(len(opened.state)):
         if opened.state.is_open(row) and row not in unwritten:
             engine.admit(row)
+    engine.answer_duplicates(opened.folder)
 
 
 async def _simulator(opened: Opened, stack: contextlib.AsyncExitStack) -> str | None:
@@ -122,7 +171,14 @@ def _reserve(folder: Path, options: Options, stack: contextlib.AsyncExitStack) -
     return reserve
 
 
-def _begin(opened: Opened, engine: Engine) -> None:
+def _estimate(opened: Opened, engine: Engine, options: Options) -> None:
+    """Log what the rest of the run is expected to take, for `status` to compare with what it takes."""
+    if opened.to_send:
+        estimate = estimate_run(opened.folder, opened.state, opened.catalog, options.concurrency)
+        engine.journal.append(Log.EVENTS, lines.event("estimate", time.time(), estimate=estimate))
+
+
+def _begin(opened: Opened, engine: Engine, options: Options) -> None:
     """Log the start, and settle the attempts that a killed session left open."""
     now = time.time()
     start = lines.event(
@@ -139,6 +195,10 @@ def _begin(opened: Opened, engine: Engine) -> None:
         line = lines.unsettled(state.seqs[row], attempt.attempt, now)
         engine.journal.append(Log.ATTEMPTS, line)
         state.settle_open_as_killed(row)
+    if opened.caps.as_record() != (state.budget or Caps().as_record()):
+        log_caps(engine, opened.caps)
+    if options.dedupe is not None and options.dedupe != bool(state.dedupe):
+        engine.journal.append(Log.EVENTS, lines.event("dedupe", now, dedupe=options.dedupe))
 
 
 async def _write_edit(opened: Opened, engine: Engine) -> None:
@@ -232,6 +292,8 @@ def _result(opened: Opened, engine: Engine, attempts_before: int) -> Result:
         lanes=lanes,
         outcomes=dict(engine.outcomes),
         simulated=opened.record.simulated or opened.state.simulated,
+        held=held(engine),
+        budget=engine.budget.describe(),
     )
 
 
@@ -244,9 +306,27 @@ def _why(opened: Opened, engine: Engine) -> tuple[int, str]:
     for lane in engine.lanes.values():
         if lane.stopped is not None:
             reasons.setdefault(lane.stopped.exit_code, f"lane {lane.name} stopped: {lane.stopped.reason}")
+    if engine.deadline is not None and any(
+        lane.late_for is not None and lane.waiting for lane in engine.lanes.values()
+    ):
+        reasons[5] = (
+            f"the deadline {datetime.fromtimestamp(engine.deadline.at):%Y-%m-%d %H:%M:%S} leaves no time for more"
+        )
+    if engine.overrun is not None or held(engine):
+        reasons[4] = engine.overrun or _over_budget(engine)
     full = engine.journal.disk_full
-    if engine.stopping is StopKind.INTERRUPTED:
-        reasons[130] = "interrupted"
+    if engine.stopping in (StopKind.INTERRUPTED, StopKind.STOPPED):
+        reasons[130] = engine.stopping.value
     if engine.stopping is StopKind.CANNOT_WRITE or full:
         reasons[8] = "the disk is full" if full else str(engine.journal.failure or "the log cannot be written")
     return next((code, reasons[code]) for code in _PRECEDENCE if code in reasons)
+
+
+def _over_budget(engine: Engine) -> str:
+    """Which caps are nearly used up, and what would let the rest go."""
+    budget = engine.budget.describe()
+    scopes = [
+        f"{name}: ${scope['settled_usd']:.4f} billed, ${scope['maybe_usd']:.4f} maybe, of ${scope['cap_usd']:.2f}"
+        for name, scope in budget["scopes"].items()
+    ]
+    return f"the budget has no room for {held(engine):,} rows ({'; '.join(scopes)}); a higher --budget lets them go"

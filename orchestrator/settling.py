@@ -14,7 +14,11 @@ _custom_id = msgspec.json.Decoder(str)
 
 
 class PendingSettlement(msgspec.Struct):
-    """A settlement whose line is written but not yet known to be on disk. `kept`: what the job will be told from."""
+    """A settlement whose line is written but not yet known to be on disk.
+
+    `kept`: what the job will be told from, and duplicates answered with. `reserved_usd`: what was reserved for an
+    answer. `duplicate_of`: the row whose answer this repeats.
+    """
 
     seq: int
     row: int
@@ -22,6 +26,8 @@ class PendingSettlement(msgspec.Struct):
     cost_usd: float | None
     failure: Failure | None
     kept: tuple[RequestLine, bytes] | None
+    reserved_usd: float | None = None
+    duplicate_of: int | None = None
 
 
 def metadata_of(request: RequestLine) -> dict[str, Any]:

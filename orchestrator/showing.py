@@ -1,5 +1,7 @@
-"""Results, plans and states as a person reads them. Model text and ids are shown without their control characters."""
+"""Results and states as a person reads them. Model text and ids are shown without their control characters."""
 
+import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -7,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.display import amount, money, short_money
-from orchestrator.planning import LanePlan, Plan
+from orchestrator.amounts import amount, duration, money, short_money
+from orchestrator.budget import Caps
+from orchestrator.estimates.against_actual import estimate_lines
 from orchestrator.session import Result
 from orchestrator.status import Status
 from outputs.fold import LaneTotals
@@ -52,14 +55,15 @@ def show_status(status: Status) -> None:
     """A head line, a table of lanes, and a line of failures for each lane that has some."""
     console = Console()
     label = "SIMULATED: " if status.simulated else ""
-    state = f"running (pid {status.pid})" if status.pid is not None else status.last_stop or "not running"
-    head = f"{label}{status.folder}: {plain_text(state)}"
+    head = f"{label}{status.folder}: {plain_text(_state(status))}"
     console.print(head, markup=False, highlight=False, soft_wrap=True)
     line = (
         f"{status.answered:,} of {status.asked:,} answered, {status.failed:,} failed, {status.unsent:,} left, "
         f"{status.in_flight:,} in flight, {_cost(status.lanes)}"
     )
     console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for text in _bounds(status):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("lane", overflow="fold")
     for heading in ("asked", "answered", "failed", "attempts", "tokens\nin", "tokens\nout", "cost"):
@@ -70,9 +74,48 @@ def show_status(status: Status) -> None:
     for lane in status.lanes:
         notes = [f"{count:,} {kind}" for kind, count in sorted(lane.failures.items())]
         notes += [f"{lane.unpriced:,} answers unpriced"] if lane.unpriced else []
+        notes += [f"{lane.duplicates:,} answered as duplicates"] if lane.duplicates else []
         if notes:
             text = plain_text(f"{lane.provider}/{lane.model}: {', '.join(notes)}")
             console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    for text in _live_notes(status):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if status.expected:
+        console.print("estimated, against actual:", markup=False, highlight=False)
+        for text in estimate_lines(status.expected):
+            console.print(plain_text(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _state(status: Status) -> str:
+    """What the run does, or why it stopped."""
+    if status.pid is None:
+        return status.last_stop or "not running"
+    if status.heartbeat is None:
+        return f"running (pid {status.pid})"
+    if status.silent:
+        since = duration(time.time() - status.heartbeat.at)
+        return f"running (pid {status.pid}), but nothing was heard of it for {since}: it may be stuck or asleep"
+    return f"{status.heartbeat.rest.get('state', 'running')} (pid {status.pid})"
+
+
+def _bounds(status: Status) -> list[str]:
+    """The caps and the deadline."""
+    texts = []
+    if status.caps != Caps():
+        spent = sum(lane.cost_usd + lane.maybe_usd + lane.unpriced_usd for lane in status.lanes)
+        caps = {"run": status.caps.run, **status.caps.providers, **status.caps.models}
+        told = ", ".join(f"{name} {money(usd)}" for name, usd in caps.items() if usd is not None)
+        texts.append(plain_text(f"budget: {money(spent)} spent or maybe spent; caps: {told or 'none'}"))
+    if status.heartbeat is not None and status.heartbeat.rest.get("deadline"):
+        texts.append(plain_text(f"deadline: {status.heartbeat.rest['deadline']}"))
+    return texts
+
+
+def _live_notes(status: Status) -> list[str]:
+    """What the process itself says of its lanes."""
+    lanes = status.heartbeat.rest.get("lanes", ()) if status.heartbeat is not None else ()
+    return [plain_text(f"{lane['name']}: {lane['note']}") for lane in lanes if lane.get("note")]
 
 
 def _lane_cells(lane: LaneTotals) -> tuple[str, ...]:
@@ -88,26 +131,13 @@ def _lane_cells(lane: LaneTotals) -> tuple[str, ...]:
     )
 
 
-def show_plan(plan: Plan) -> None:
-    """A head line and a table of lanes."""
-    console = Console()
-    what = "would be made" if plan.is_new else f"goes on, {plan.answered:,} answered before"
-    console.print(f"{plan.folder}: {what}; {plan.rows:,} to send", markup=False, highlight=False, soft_wrap=True)
-    if plan.changes:
-        console.print(f"what is asked for changed: {plan.changes}", markup=False, highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("lane", overflow="fold")
-    for heading in ("rows", "body bytes", "costs at most"):
-        table.add_column(heading, justify="right")
-    table.add_column("")
-    for lane in plan.lanes:
-        table.add_row(*(Text(plain_text(cell)) for cell in _plan_cells(lane)))
-    console.print(table)
-
-
-def _plan_cells(lane: LanePlan) -> tuple[str, ...]:
-    notes = [f"set {lane.key_missing}"] if lane.key_missing else []
-    if lane.simulated:
-        notes.append("simulated")
-    cost = "unknown" if lane.most_usd is None else money(lane.most_usd)
-    return f"{lane.provider}/{lane.model}", f"{lane.rows:,}", f"{lane.body_bytes:,}", cost, ", ".join(notes)
+def steered_line(folder: Path, answer: dict[str, Any]) -> str:
+    """How a run stands after a command from another terminal."""
+    parts = [f"{answer['in_flight']:,} in flight"]
+    if answer["held"]:
+        parts.append(f"{answer['held']:,} held")
+    spent = money(answer["spent_usd"] + answer["maybe_usd"])
+    parts.append(f"{spent} spent" if answer["cap_usd"] is None else f"{spent} of {money(answer['cap_usd'])} spent")
+    if answer["deadline"]:
+        parts.append(f"until {answer['deadline']}")
+    return plain_text(f"{folder}: {answer['state']}, {', '.join(parts)}")

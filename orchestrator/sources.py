@@ -44,12 +44,12 @@ def read_source(path: Path, providers: Collection[str]) -> Asked:
     return Asked(path, Source("manifest", path.name, _sha256(path)), ManifestJob(path))
 
 
-def recorded_job(record: RunRecord, providers: Collection[str]) -> Job:
-    """The job of a run folder, from its record alone. Raises InputError."""
+def recorded_spec(record: RunRecord, providers: Collection[str]) -> LoadedSpec | None:
+    """The spec of a run folder, from its record alone; None where a manifest was run. Raises InputError."""
     if record.spec_text is None:
-        return ManifestJob(None)
+        return None
     texts = {prompt.name: prompt.text for prompt in record.prompts}
-    return restore_spec(record.spec_text, texts, providers, record.name).job
+    return restore_spec(record.spec_text, texts, providers, record.name)
 
 
 def check_path(path: Path) -> None:

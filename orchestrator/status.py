@@ -1,16 +1,22 @@
 """How a run stands, from its log and its lock alone: while it runs, and after."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from orchestrator.budget import Caps
+from orchestrator.estimates.against_actual import compare_estimate
 from orchestrator.folder_lock import live_pid
-from outputs.fold import LaneTotals, fold
+from orchestrator.heartbeat import Heartbeat, is_silent, read_heartbeat
+from orchestrator.sources import recorded_spec
+from outputs.fold import LaneTotals, RunState, fold
 from outputs.journal import Log
 from outputs.log_reader import read_lines
-from outputs.run_record import read_run_record
+from outputs.records import EventLine
+from outputs.run_record import RunRecord, read_run_record
 from prompts.input_error import InputError
 
 _RATE_WINDOW_S = 60.0
@@ -44,6 +50,10 @@ class Status:
     last_stop: str | None
     exit_code: int | None
     lanes: tuple[LaneTotals, ...]
+    caps: Caps = field(default_factory=Caps)
+    heartbeat: Heartbeat | None = None  # of the process that works on it
+    silent: bool = False  # that process has not been heard of for half a minute
+    expected: tuple[dict[str, Any], ...] = ()  # by lane: what the session was estimated to take, and what it took
 
     @property
     def unsent(self) -> int:
@@ -54,6 +64,8 @@ class Status:
         document: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
         document["unsent"] = self.unsent
         document["running"] = self.pid is not None
+        if self.heartbeat is not None:
+            document["heartbeat"] = {"at": self.heartbeat.at, "pid": self.heartbeat.pid, **self.heartbeat.rest}
         return document
 
 
@@ -67,6 +79,7 @@ def read_status(folder: Path) -> Status:
             state.settle_open_as_killed(row)
     stop = state.last_event if state.last_event is not None and state.last_event.event == "stop" else None
     lanes = tuple(state.lanes)
+    beat = read_heartbeat(folder) if pid is not None else None
     if len(state) < record.requests:
         what = f"{record.source.kind} {record.source.name}"
         raise InputError(f"lines of it are lost; run the {what} again to put them back", file=folder)
@@ -90,7 +103,26 @@ def read_status(folder: Path) -> Status:
         last_stop=None if stop is None else stop.reason,
         exit_code=None if stop is None else stop.exit_code,
         lanes=lanes,
+        caps=_caps(record, state),
+        heartbeat=beat,
+        silent=beat is not None and is_silent(beat, time.time()),
+        expected=_expected(state, stop),
     )
+
+
+def _caps(record: RunRecord, state: RunState) -> Caps:
+    """The caps that hold: those that the log has last, else those of the spec."""
+    if state.budget is not None:
+        return Caps.from_record(state.budget)
+    spec = recorded_spec(record, record.catalog)
+    return Caps() if spec is None else Caps.from_spec(spec.budget)
+
+
+def _expected(state: RunState, stop: EventLine | None) -> tuple[dict[str, Any], ...]:
+    if state.estimate is None:
+        return ()
+    until = time.time() if stop is None else stop.at
+    return tuple(compare_estimate(state.estimate, state.lanes, max(0.0, until - state.estimate_at)))
 
 
 def _recent_rate(path: Path) -> float:

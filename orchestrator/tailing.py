@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from orchestrator.display import money
+from orchestrator.amounts import money
 from outputs.journal import Log
 from outputs.log_reader import read_lines
 from outputs.records import ResponseLine

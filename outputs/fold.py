@@ -8,6 +8,7 @@ from array import array
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from outputs.log_reader import Record, merged
 from outputs.records import AttemptLine, ErrorLine, EventLine, RequestHead, ResponseHead
@@ -25,6 +26,9 @@ class RowFlag:
 
 # Failures that use up none of a row's attempts: they say nothing about the row.
 UNCOUNTED = frozenset({FailureKind.THROTTLED, FailureKind.KEY_REFUSED, FailureKind.QUOTA, "killed"})
+
+_HOUR_S = 3600
+_HOURS_KEPT = 25  # a day's limit may count from any moment of an hour
 
 
 @dataclass(slots=True)
@@ -44,6 +48,8 @@ class LaneTotals:
     maybe_billed: int = 0
     maybe_unpriced: int = 0  # of those maybe billed, how many without a known price
     unpriced: int = 0
+    unpriced_usd: float = 0.0  # what the unpriced answers with a reservation were reserved at
+    duplicates: int = 0  # answers that repeat another row's, without a call
     failures: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -78,6 +84,11 @@ class RunState:
         self.sha256: str | None = None  # of the manifest that the last edit came from
         self.last_event: EventLine | None = None
         self.simulated = False  # an answer said that it came from a simulator
+        self.budget: dict[str, Any] | None = None  # the caps that were set last
+        self.dedupe: bool | None = None  # None where nothing was said
+        self.estimate: dict[str, Any] | None = None  # the last one
+        self.estimate_at = 0.0
+        self.attempts_by_hour: dict[int, dict[int, int]] = {}  # lane -> hours since 1970 UTC -> attempts begun
 
     def __len__(self) -> int:
         return len(self.seqs)
@@ -115,13 +126,28 @@ class RunState:
             self.pending_addition -= 1
         return len(self.seqs) - 1
 
-    def begin_attempt(self, row: int, attempt: int, reserved_usd: float | None) -> None:
-        """The line before an attempt. One that was open before was never settled: killed, and maybe billed."""
+    def begin_attempt(self, row: int, attempt: int, reserved_usd: float | None, at: float = 0.0) -> None:
+        """The line before an attempt. One that was open before was never settled: killed, and maybe billed.
+
+        `at` in seconds since 1970 UTC; 0 where nobody knows.
+        """
         if row in self.open_attempts:
             self.settle_open_as_killed(row)
         self.open_attempts[row] = OpenAttempt(attempt, reserved_usd)
         self.attempts[row] = min(attempt, 255)
-        self.lanes[self.lane_of[row]].attempts += 1
+        lane = self.lane_of[row]
+        self.lanes[lane].attempts += 1
+        if at:
+            self._count_in_hour(lane, int(at) // _HOUR_S)
+
+    def _count_in_hour(self, lane: int, hour: int) -> None:
+        counts = self.attempts_by_hour.setdefault(lane, {})
+        if hour in counts:
+            counts[hour] += 1
+            return
+        for old in [past for past in counts if past < hour - _HOURS_KEPT]:
+            del counts[old]
+        counts[hour] = 1
 
     def settle_open_as_killed(self, row: int) -> None:
         """An attempt whose process ended before it settled: nobody knows whether it was billed."""
@@ -137,24 +163,35 @@ class RunState:
             if open_attempt is None or open_attempt.reserved_usd is None:
                 lane.maybe_unpriced += 1
             else:
-                lane.maybe_usd += open_attempt.reserved_usd
+                lane.maybe_usd = _sum_usd(lane.maybe_usd, open_attempt.reserved_usd)
         if kind not in UNCOUNTED and self.failed_attempts[row] < 255:
             self.failed_attempts[row] += 1
 
-    def answer(self, row: int, seq: int, usage: Usage | None, cost_usd: float | None) -> bool:
-        """An answer's line; returns whether the row had been settled before."""
-        self.open_attempts.pop(row, None)
+    def answer(self, row: int, seq: int, usage: Usage | None, cost_usd: float | None, duplicate: bool = False) -> bool:
+        """An answer's line; returns whether the row had been settled before.
+
+        A `duplicate` repeats another row's answer: it costs nothing and settles no attempt.
+        """
         lane = self.lanes[self.lane_of[row]]
         repeat = self._settle(row, RowFlag.ANSWERED, lane)
         self.answer_seqs[row] = seq
+        if duplicate:
+            lane.duplicates += 1
+        else:
+            self._charge(lane, self.open_attempts.pop(row, None), usage, cost_usd)
+        return repeat
+
+    @staticmethod
+    def _charge(lane: LaneTotals, settled: OpenAttempt | None, usage: Usage | None, cost_usd: float | None) -> None:
         if usage is not None:
             lane.input_tokens += usage.input_tokens
             lane.output_tokens += usage.output_tokens
-        if cost_usd is None:
-            lane.unpriced += 1
-        else:
-            lane.cost_usd += cost_usd
-        return repeat
+        if cost_usd is not None:
+            lane.cost_usd = _sum_usd(lane.cost_usd, cost_usd)
+            return
+        lane.unpriced += 1
+        if settled is not None and settled.reserved_usd is not None:
+            lane.unpriced_usd = _sum_usd(lane.unpriced_usd, settled.reserved_usd)
 
     def fail(self, row: int) -> bool:
         """A line of `errors.jsonl`; returns whether the row had been settled before."""
@@ -209,7 +246,8 @@ class RunState:
                 self._apply_attempt(record)
             case ResponseHead():
                 if (row := self.row_of(record.request)) is not None:
-                    return self.answer(row, record.seq, record.usage, record.cost_usd)
+                    duplicate = record.duplicate_of is not None
+                    return self.answer(row, record.seq, record.usage, record.cost_usd, duplicate)
             case ErrorLine():
                 if (row := self.row_of(record.request)) is not None:
                     return self.fail(row)
@@ -222,23 +260,38 @@ class RunState:
         if row is None:
             return
         if record.settled is None:
-            self.begin_attempt(row, record.attempt, record.reserved_usd)
+            self.begin_attempt(row, record.attempt, record.reserved_usd, record.at)
         else:
             self.settle_attempt(row, record.settled, record.kind or "unknown")
 
     def _apply_event(self, record: EventLine) -> None:
         self.last_event = record
-        if record.event == "simulated":
-            self.simulated = True
-        elif record.event == "retry":
-            self.retry_failed()
-        elif record.event == "asked_changed":
-            self.pending_addition = record.adding
-            self.sha256 = record.sha256 or self.sha256
-            for seqs, withdrawn in ((record.withdrawn, True), (record.restored, False)):
-                for seq in seqs:
-                    if (row := self.row_of(seq)) is not None:
-                        self.withdraw(row, withdrawn)
+        match record.event:
+            case "simulated":
+                self.simulated = True
+            case "retry":
+                self.retry_failed()
+            case "asked_changed":
+                self._change_what_is_asked(record)
+            case "budget":
+                self.budget = record.budget
+            case "dedupe":
+                self.dedupe = record.dedupe
+            case "estimate":
+                self.estimate, self.estimate_at = record.estimate, record.at
+
+    def _change_what_is_asked(self, record: EventLine) -> None:
+        self.pending_addition = record.adding
+        self.sha256 = record.sha256 or self.sha256
+        for seqs, withdrawn in ((record.withdrawn, True), (record.restored, False)):
+            for seq in seqs:
+                if (row := self.row_of(seq)) is not None:
+                    self.withdraw(row, withdrawn)
+
+
+def _sum_usd(total: float, more: float) -> float:
+    """The sum to the billionth of a dollar, as the log writes money: a hundred thousand additions do not drift."""
+    return round(total + more, 9)
 
 
 def fold(folder: Path) -> RunState:

@@ -93,15 +93,20 @@ def response(
     request_id: str | None,
     usage: Usage | None,
     cost_usd: float | None,
+    duplicate_of: int | None = None,
 ) -> bytes:
-    """The line of an answer, in the OpenAI Batch output format and beyond. `body` has been found to be JSON."""
+    """The line of an answer, in the OpenAI Batch output format and beyond. `body` has been found to be JSON.
+
+    `duplicate_of`: the seq of the request whose answer this one repeats, without a call of its own.
+    """
     return (
-        b'"request":%d,"id":"overnight-%d","custom_id":%b,"provider":%b,"model":%b,"fingerprint":%b,"attempts":%d,'
+        b'"request":%d,"id":"overnight-%d",%b"custom_id":%b,"provider":%b,"model":%b,"fingerprint":%b,"attempts":%d,'
         b'"at":%.3f,"latency_s":%.4f,"usage":%b,"cost_usd":%b,"body_sha256":"%b","metadata":%b,"error":null,'
         b'"response":{"status_code":200,"request_id":%b,"body":%b}}'
     ) % (
         request.seq,
         request.seq,
+        b"" if duplicate_of is None else b'"duplicate_of":%d,' % duplicate_of,
         request.custom_id,
         request.provider,
         request.model,

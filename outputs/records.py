@@ -67,6 +67,7 @@ class ResponseHead(msgspec.Struct, frozen=True):
     cost_usd: float | None = None
     latency_s: float = 0.0
     at: float = 0.0
+    duplicate_of: int | None = None  # the request (by seq) whose answer this line repeats without a call of its own
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
@@ -94,6 +95,7 @@ class ResponseLine(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
     metadata: dict[str, Any] | None = None
     body_sha256: str = ""
+    duplicate_of: int | None = None  # the request (by seq) whose answer this repeats
 
     @property
     def body(self) -> dict[str, Any]:
@@ -124,7 +126,9 @@ class EventLine(msgspec.Struct, frozen=True):
     """A line of `events.jsonl`. The fields beyond `event` belong to the kinds that a replay acts on.
 
     `retry`: finally failed rows are put up again. `asked_changed`: an edited manifest withdrew and restored the
-    requests with these seqs, and `adding` new request lines follow it.
+    requests with these seqs, and `adding` new request lines follow it. `budget`: the caps from here on, in USD
+    (`run`, `providers`, `models`). `dedupe`: whether equal requests are asked once from here on. `estimate`: what the
+    run was expected to take, as it was told.
     """
 
     seq: int
@@ -136,3 +140,6 @@ class EventLine(msgspec.Struct, frozen=True):
     sha256: str | None = None
     reason: str | None = None
     exit_code: int | None = None
+    budget: dict[str, Any] | None = None
+    dedupe: bool | None = None
+    estimate: dict[str, Any] | None = None

@@ -24,7 +24,7 @@ EMBEDDED = "embedded:"
 DEFAULT_FILE = "overnight.toml"
 NOT_RECORDED = "(not recorded)"  # what a run's record has in place of a header's value
 
-_APPLIED = ("rpm", "concurrency")
+_TABLES = ("providers", "thresholds")
 _BARE_URL = (
     "is an address without user name, password, query or fragment; a key comes from the environment (api_key_env)"
 )
@@ -101,18 +101,21 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
 
 
-def unapplied_limits(provider: Provider, model: str) -> tuple[str, ...]:
-    """The names of the limits that a model's calls have in the catalog, and that nothing holds them to yet."""
-    buckets = [provider.account_limits(), *(limits for _, limits in provider.model_limits(model))]
-    names = (name for name in Limits.__struct_fields__ if name not in _APPLIED)
-    return tuple(name for name in names if any(getattr(limits, name) is not None for limits in buckets))
-
-
 class Catalog:
-    """Providers by name, in the order in which models are routed: the user's first."""
+    """Providers by name, in the order in which models are routed: the user's first.
 
-    def __init__(self, providers: Mapping[str, Provider]) -> None:
+    `thresholds` is the table of that name in the user's file, as it stands there; `file` is that file.
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        thresholds: Mapping[str, Any] | None = None,
+        file: Path | None = None,
+    ) -> None:
         self.providers = dict(providers)
+        self.thresholds = dict(thresholds or {})
+        self.file = file
 
     def provider(self, name: str) -> Provider:
         """The provider of this name. Raises InputError suggesting the nearest one."""
@@ -127,7 +130,7 @@ class Catalog:
     def with_recorded(self, recorded: Mapping[str, Any]) -> "Catalog":
         """This catalog, with providers that only a run's record knows behind it."""
         missing = {name: _provider(name, entry, None) for name, entry in recorded.items() if name not in self.providers}
-        return Catalog({**self.providers, **missing})
+        return Catalog({**self.providers, **missing}, self.thresholds, self.file)
 
     def route(self, model: str) -> str:
         """The name of the provider that a model's name routes to. Raises InputError where none does."""
@@ -150,13 +153,15 @@ def load_catalog(file: Path | None = None) -> Catalog:
     if file is None:
         default = Path(DEFAULT_FILE)
         file = default if default.is_file() else None
-    own = {} if file is None else _read_toml(file)
+    own, thresholds = ({}, {}) if file is None else _read_toml(file)
     merged = {name: {**built_in.get(name, {}), **entry} for name, entry in own.items()}
     merged.update({name: entry for name, entry in built_in.items() if name not in merged})
-    return Catalog({name: _provider(name, entry, file if name in own else None) for name, entry in merged.items()})
+    providers = {name: _provider(name, entry, file if name in own else None) for name, entry in merged.items()}
+    return Catalog(providers, thresholds, file)
 
 
-def _read_toml(file: Path) -> dict[str, dict[str, Any]]:
+def _read_toml(file: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """The tables `providers` and `thresholds`."""
     try:
         document = parse_toml(file.read_bytes().decode("utf-8"), file=file)
     except FileNotFoundError:
@@ -165,16 +170,20 @@ def _read_toml(file: Path) -> dict[str, dict[str, Any]]:
         raise InputError(f"cannot be read: {error.strerror}", file=file) from None
     except UnicodeDecodeError as error:
         raise InputError(f"not UTF-8 at byte {error.start}", file=file) from None
-    unknown = sorted(set(document) - {"providers"})
+    unknown = sorted(set(document) - set(_TABLES))
     if unknown:
-        raise InputError("unknown key; the file holds [providers.NAME] tables", file=file, field=unknown[0])
+        what = "unknown key; the file holds [providers.NAME] tables, and [thresholds]"
+        raise InputError(what, file=file, field=unknown[0])
+    thresholds = document.get("thresholds", {})
+    if not isinstance(thresholds, dict):
+        raise InputError("is a table: [thresholds]", file=file, field="thresholds")
     providers = document.get("providers", {})
     if not isinstance(providers, dict):
         raise InputError("is a table of tables: [providers.NAME]", file=file, field="providers")
     for name, entry in providers.items():
         if not isinstance(entry, dict):
             raise InputError(f"a provider is a table: [providers.{name}]", file=file, field=f"providers.{name}")
-    return providers
+    return providers, thresholds
 
 
 def _provider(name: str, entry: dict[str, Any], file: Path | None) -> Provider:

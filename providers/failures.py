@@ -1,15 +1,16 @@
 """From a refused HTTP answer to a typed failure: by status and error code, never by the wording of a message.
 
-The table is DESIGN.md's; the codes are those that OpenAI and the servers compatible with it send.
+The table is DESIGN.md's; the codes are those of OpenAI and the servers compatible with it, Azure, Anthropic and Gemini.
 """
 
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
-import msgspec
-
+from providers.error_bodies import MESSAGE_LIMIT, ErrorBody, Told, find_error, read_error, understand
+from providers.moments import FURTHEST_S, read_number, read_wait_s
+from providers.rate_headers import DAY_S, Resource, read_rate_headers
 from providers.wire import Billing, Failure, FailureKind
+
+__all__ = ["MESSAGE_LIMIT", "QUOTA_CODES", "ErrorBody", "classify", "find_error", "read_error", "read_retry_after"]
 
 QUOTA_CODES = frozenset(
     {
@@ -19,8 +20,13 @@ QUOTA_CODES = frozenset(
         "project_spend_limit_exceeded",
         "organization_usage_limit_exceeded",
         "billing_hard_limit_reached",
+        "billing_error",  # from here on Anthropic's
+        "enforced_spend_limit_reached",
+        "contract_spend_limit_reached",
     }
 )
+THROTTLE_CODES = frozenset({"slow_down", "overloaded_error", "ramp_limit_exceeded"})  # with whatever 429 or 5xx
+KEY_CODES = frozenset({"API_KEY_INVALID"})  # Gemini's, with a 400
 _BY_STATUS: dict[int, tuple[FailureKind, Billing]] = {
     401: (FailureKind.KEY_REFUSED, Billing.UNBILLED),
     402: (FailureKind.QUOTA, Billing.UNBILLED),
@@ -29,59 +35,38 @@ _BY_STATUS: dict[int, tuple[FailureKind, Billing]] = {
     409: (FailureKind.TRANSIENT, Billing.UNBILLED),
     425: (FailureKind.TRANSIENT, Billing.UNBILLED),
     429: (FailureKind.THROTTLED, Billing.UNBILLED),
+    499: (FailureKind.TRANSIENT, Billing.MAYBE),  # what lies between took us for gone, or Gemini says CANCELLED
     529: (FailureKind.THROTTLED, Billing.UNBILLED),
 }
-MESSAGE_LIMIT = 2000
-
-
-class ErrorBody(msgspec.Struct, frozen=True):
-    """The `error` object of a refused answer, in OpenAI's shape; all of it is optional in the wild."""
-
-    message: str | None = None
-    type: str | None = None
-    code: str | int | None = None
-
-
-class _Envelope(msgspec.Struct, frozen=True):
-    error: ErrorBody | str | None = None
-
-
-_envelope = msgspec.json.Decoder(_Envelope)
-
-
-def find_error(body: bytes) -> ErrorBody | None:
-    """The error object of a body; None where it has none. Never raises."""
-    try:
-        error = _envelope.decode(body).error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return ErrorBody(message=error) if isinstance(error, str) else error
-
-
-def read_error(body: bytes) -> ErrorBody:
-    """The error object of a body, or one made of the body's beginning where it has none. Never raises."""
-    return find_error(body) or ErrorBody(message=body[:MESSAGE_LIMIT].decode("utf-8", "replace"))
+_RESET_AT_LEAST_S = 3600.0
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, *, now: float) -> Failure:
-    """The failure that an HTTP answer other than a readable 200 stands for. `now` is seconds since 1970."""
+    """The failure that an HTTP answer other than a readable 200 stands for. `now` is seconds since 1970.
+
+    `retry_after_s` is what the headers say, else the body. A quota has one only where it comes back by itself.
+    """
     error = read_error(body)
-    code = None if error.code is None else str(error.code)
-    retry_after_s = read_retry_after(headers, now)
-    kind, billing = _kind(status, {code, error.type}, retry_after_s)
+    told = understand(error, now)
+    asked_s = read_retry_after(headers, now)
+    wait_s = told.wait_s if asked_s is None else asked_s
+    kind, billing = _kind(status, told, wait_s)
+    if kind is FailureKind.QUOTA:
+        wait_s = told.wait_s if told.daily else None
+    elif (reset_s := _daily_reset_s(status, error, headers, now)) is not None:
+        kind, wait_s = FailureKind.QUOTA, reset_s
     message = (error.message or f"HTTP {status}")[:MESSAGE_LIMIT]
-    return Failure(kind, billing, message, status=status, code=code, retry_after_s=retry_after_s)
+    return Failure(kind, billing, message, status=status, code=told.code, retry_after_s=wait_s)
 
 
-def _kind(status: int, codes: set[str | None], retry_after_s: float | None) -> tuple[FailureKind, Billing]:
-    if codes & QUOTA_CODES and 400 <= status < 500:
-        return FailureKind.QUOTA, Billing.UNBILLED
+def _kind(status: int, told: Told, wait_s: float | None) -> tuple[FailureKind, Billing]:
+    by_code = _kind_by_code(status, told)
+    if by_code is not None:
+        return by_code, Billing.UNBILLED
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if status == 503:
-        if retry_after_s is not None:
-            return FailureKind.THROTTLED, Billing.UNBILLED
-        return FailureKind.TRANSIENT, Billing.MAYBE
+    if status == 503 and wait_s is not None:
+        return FailureKind.THROTTLED, Billing.UNBILLED
     if status >= 500:
         return FailureKind.TRANSIENT, Billing.MAYBE
     if status < 400:  # a redirect or an odd success: something between us and the provider answered
@@ -89,25 +74,36 @@ def _kind(status: int, codes: set[str | None], retry_after_s: float | None) -> t
     return FailureKind.ROW_REFUSED, Billing.UNBILLED
 
 
-def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait as Retry-After-ms, else Retry-After (seconds or an HTTP date), asks; None where neither does."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
-            wait_s = float(value) * scale
-        except ValueError:
-            wait_s = _until_date(value, now)
-        if 0 <= wait_s < float("inf"):
-            return wait_s
+def _kind_by_code(status: int, told: Told) -> FailureKind | None:
+    if 400 <= status < 500 and told.codes & QUOTA_CODES:
+        return FailureKind.QUOTA
+    if status == 429 and told.daily:
+        return FailureKind.QUOTA
+    if (status == 429 or status >= 500) and told.codes & THROTTLE_CODES:
+        return FailureKind.THROTTLED
+    if status == 400 and told.codes & KEY_CODES:
+        return FailureKind.KEY_REFUSED
     return None
 
 
-def _until_date(value: str, now: float) -> float:
-    try:
-        date = parsedate_to_datetime(value)
-        zoned = date if date.tzinfo is not None else date.replace(tzinfo=UTC)  # "-0000", or no zone at all
-        return max(0.0, zoned.timestamp() - now)
-    except (ValueError, TypeError, OverflowError):
-        return -1.0
+def _daily_reset_s(status: int, error: ErrorBody, headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds until a day's requests are full again, where a 429 of OpenAI's means that they are used up."""
+    if status != 429 or (error.code, error.type) != ("rate_limit_exceeded", "requests"):
+        return None
+    for reading in read_rate_headers(headers, now):
+        used_up = reading.resource is Resource.REQUESTS and reading.window_s == DAY_S and reading.remaining == 0
+        if used_up and reading.reset_s is not None and reading.reset_s > _RESET_AT_LEAST_S:
+            return reading.reset_s
+    return None
+
+
+def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to wait as Retry-After in milliseconds, else Retry-After in any spelling, asks; None where none does.
+
+    At most 366 days. `now` is seconds since 1970.
+    """
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        if (value := headers.get(name)) is not None and (number := read_number(value)) is not None:
+            return min(number / 1000, FURTHEST_S)
+    value = headers.get("retry-after")
+    return None if value is None else read_wait_s(value, now)

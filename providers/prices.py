@@ -69,10 +69,13 @@ class _Bounds(msgspec.Struct, frozen=True):
 _bounds = msgspec.json.Decoder(_Bounds)
 
 
-def upper_bound_usd(rates: Rates, body: bytes, max_output_tokens: int | None) -> float | None:
+def upper_bound_usd(
+    rates: Rates, body: bytes, max_output_tokens: int | None, input_tokens: int | None = None
+) -> float | None:
     """What a call with this body can cost at most: a token per input byte, and all the output it may write.
 
-    `max_output_tokens` is the model's own maximum. None where neither it nor the body bounds the output.
+    `max_output_tokens` is the model's own maximum. `input_tokens`, where they are counted, take the place of the bytes.
+    None where neither the body nor the model bounds the output.
     """
     if not rates.input and not rates.output:
         return 0.0
@@ -80,4 +83,4 @@ def upper_bound_usd(rates: Rates, body: bytes, max_output_tokens: int | None) ->
     asked = max(bounds.max_completion_tokens or 0, bounds.max_tokens or 0) or max_output_tokens
     if asked is None:
         return None
-    return len(body) * rates.input + (bounds.n or 1) * asked * rates.output
+    return (len(body) if input_tokens is None else input_tokens) * rates.input + (bounds.n or 1) * asked * rates.output

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.making import snapshot
 from prompts.input_error import InputError
-from providers.catalog import EMBEDDED, Catalog, Facts, Limits, PriceEntry, load_catalog, unapplied_limits
+from providers.catalog import EMBEDDED, Catalog, Facts, Limits, PriceEntry, load_catalog
 
 LAB = 'protocol = "openai"\nbase_url = "http://127.0.0.1:8000/v1"\n'
 
@@ -215,15 +215,6 @@ def test_a_base_url_holds_no_key(tmp_path: Path, url: str) -> None:
     assert "providers.lab.base_url: is an address without user name, password, query" in str(caught.value)
     assert str(caught.value).endswith("a key comes from the environment (api_key_env)")
     assert "s3cret" not in str(caught.value)
-
-
-def test_limits_that_are_not_applied_are_named(tmp_path: Path) -> None:
-    """Of the account's limits and the model's own, those that nothing holds calls to are told."""
-    text = lab('[providers.lab.limits]\nrpm = 5\ntpm = 9\n[providers.lab.limits."m*"]\nconcurrency = 2\nrpd = 7\n')
-    provider = load(tmp_path, text).provider("lab")
-    assert unapplied_limits(provider, "m1") == ("tpm", "rpd")
-    assert unapplied_limits(provider, "x") == ("tpm",)
-    assert unapplied_limits(load(tmp_path, lab("")).provider("lab"), "m") == ()
 
 
 def test_bytes_that_are_not_utf_8(tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ def test_status_while_a_run_is_alive_and_after(work: Workplace) -> None:
         counts = {key: status[key] for key in ("asked", "answered", "failed", "in_flight", "unsent", "maybe_billed")}
         assert counts == {"asked": 3, "answered": 1, "failed": 0, "in_flight": 2, "unsent": 2, "maybe_billed": 0}
         assert (status["exit_code"], status["last_stop"]) == (None, None)
-        assert f"out: running (pid {run.pid})\n" in work.overnight("status", "out").out
+        assert f"out: sending (pid {run.pid})\n" in work.overnight("status", "out").out
         refused = work.overnight("run", "m.jsonl", "--out", "out")
         assert refused.code == 2
         assert refused.error.startswith(f"out: in use by a live process (pid {run.pid}); ")
@@ -549,9 +549,9 @@ def test_the_installed_command_is_this_one(tmp_path: Path) -> None:
 def test_an_internal_error_exits_with_1(work: Workplace) -> None:
     """What is nobody's input error is not dressed up as one: it exits with 1 and shows where it came from."""
     code = """
-import sys, orchestrator.planning
+import sys, orchestrator.estimates.planning
 def broken(*_): raise RuntimeError("a fault of ours")
-orchestrator.planning.make_plan = broken
+orchestrator.estimates.planning.make_plan = broken
 from orchestrator.cli import main
 sys.argv = ["overnight", "plan", "m.jsonl"]
 main()

@@ -44,6 +44,7 @@ def failure(status: int, body: bytes = b"", **headers: str) -> Failure:
         (422, K.ROW_REFUSED, B.UNBILLED),
         (425, K.TRANSIENT, B.UNBILLED),
         (429, K.THROTTLED, B.UNBILLED),
+        (499, K.TRANSIENT, B.MAYBE),
         (500, K.TRANSIENT, B.MAYBE),
         (502, K.TRANSIENT, B.MAYBE),
         (503, K.TRANSIENT, B.MAYBE),
@@ -80,9 +81,10 @@ def test_a_code_that_says_the_money_is_gone_is_a_quota(status: int, code: str) -
 
 
 def test_a_quota_does_not_wait_however_it_asks() -> None:
-    """A spent account stays a quota with a Retry-After beside it."""
+    """A spent account stays a quota with a Retry-After beside it, and does not come back by itself."""
     body = error_body(message="", type="insufficient_quota", code="insufficient_quota")
-    assert failure(429, body, retry_after="1").kind is K.QUOTA
+    found = failure(429, body, retry_after="1")
+    assert (found.kind, found.retry_after_s) == (K.QUOTA, None)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,15 @@ def test_a_body_without_an_error_object_has_none() -> None:
         ({"retry-after": "-1"}, None),
         ({"retry-after": ""}, None),
         ({"retry-after": "soon"}, None),
-        ({"retry-after": "6m0s"}, None),
+        ({"retry-after": "6m0s"}, 360.0),
+        ({"retry-after": "879ms"}, 0.879),
+        ({"retry-after": "86400"}, 86_400.0),
+        ({"retry-after": "999999999"}, 366 * 86_400.0),
+        ({"retry-after": f"{NOW + 75:.0f}"}, 75.0),
+        ({"retry-after": datetime.fromtimestamp(NOW + 75, UTC).isoformat()}, 75.0),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, None),
+        ({"x-ms-retry-after-ms": "1500"}, 1.5),
+        ({"retry-after-ms": "1e300"}, 366 * 86_400.0),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "1e400"}, None),
@@ -197,7 +207,7 @@ def test_a_body_without_an_error_object_has_none() -> None:
     ],
 )
 def test_retry_after_in_all_its_spellings(headers: dict[str, str], wait_s: float | None) -> None:
-    """Seconds, fractions, milliseconds and dates are understood; what is none of these is as if it were not there."""
+    """Seconds, durations and moments are understood, at most a year; what is none of these is as if not there."""
     assert read_retry_after(headers, NOW) == wait_s
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outputs import lines
 from outputs.fold import RunState, fold
 from outputs.journal import Log
 from providers.wire import Billing, FailureKind, Usage
@@ -62,6 +63,52 @@ def test_an_attempt_without_a_reservation_is_maybe_billed_at_an_unknown_price() 
     state.settle_open_as_killed(0)
     lane = state.lanes[0]
     assert (lane.maybe_billed, lane.maybe_unpriced, lane.maybe_usd) == (2, 1, 0.125)
+
+
+def test_an_answer_of_unknown_cost_counts_at_its_reservation() -> None:
+    """What an unpriced answer was reserved at is kept; without a reservation there is nothing to keep."""
+    state = _state(2)
+    state.begin_attempt(0, 1, 0.125)
+    state.answer(0, 10, None, None)
+    state.begin_attempt(1, 1, None)
+    state.answer(1, 11, None, None)
+    lane = state.lanes[0]
+    assert (lane.unpriced, lane.unpriced_usd, lane.cost_usd, lane.maybe_usd) == (2, 0.125, 0.0, 0.0)
+
+
+def test_a_duplicate_costs_nothing_and_settles_no_attempt() -> None:
+    """An answer taken over from another row answers its own, and leaves open what is open."""
+    state = _state(3)
+    state.begin_attempt(0, 1, 0.5)
+    state.begin_attempt(1, 1, 0.25)
+    assert not state.answer(1, 10, None, 0.0, duplicate=True)
+    assert not state.answer(2, 11, Usage(5, 2), None, duplicate=True)
+    lane = state.lanes[0]
+    assert (lane.answered, lane.duplicates, lane.unpriced, lane.cost_usd, lane.input_tokens) == (2, 2, 0, 0.0, 0)
+    assert {row: attempt.reserved_usd for row, attempt in state.open_attempts.items()} == {0: 0.5, 1: 0.25}
+
+
+def test_costs_add_up_to_the_billionth_of_a_dollar() -> None:
+    """A hundred thousand small costs are their exact sum, whichever way doubles round."""
+    state = _state()
+    for seq in range(100_000):
+        state.answer(0, seq, None, 0.000_000_1)
+    assert state.lanes[0].cost_usd == 0.01
+
+
+def test_attempts_are_counted_by_lane_and_hour_for_a_day() -> None:
+    """Each lane counts its attempts by the hour since 1970, forgets what is over a day old, and skips unknown times."""
+    state = _state(2)
+    state.lane_of[1] = state.lane_number("q", "m")
+    hour = 480_000
+    for row, hours in ((0, 0.0), (0, 0.99), (0, 1.0), (1, 1.5)):
+        state.begin_attempt(row, 1, None, (hour + hours) * 3600)
+    state.begin_attempt(0, 1, None)
+    assert state.attempts_by_hour == {0: {hour: 2, hour + 1: 1}, 1: {hour + 1: 1}}
+    state.begin_attempt(0, 1, None, (hour + 25) * 3600)
+    assert set(state.attempts_by_hour[0]) == {hour, hour + 1, hour + 25}
+    state.begin_attempt(0, 1, None, (hour + 26) * 3600)
+    assert set(state.attempts_by_hour[0]) == {hour + 1, hour + 25, hour + 26}
 
 
 def test_failures_that_say_nothing_of_the_row_use_up_no_attempt() -> None:
@@ -148,3 +195,41 @@ def test_an_edit_withdraws_and_restores_by_seq(tmp_path: Path) -> None:
     state = fold(tmp_path)
     assert (state.lanes[0].asked, state.lanes[0].answered) == (1, 1)
     assert (state.sha256, state.pending_addition) == ("t", 0)
+
+
+def test_settings_of_a_run_are_the_last_ones_in_its_log(tmp_path: Path) -> None:
+    """Caps, dedupe and the estimate are taken from their last event; a log without them says nothing."""
+    assert (fold(tmp_path).budget, fold(tmp_path).dedupe, fold(tmp_path).estimate) == (None, None, None)
+    caps = {"run": 2.5, "providers": {"p": 1.0}, "models": {}}
+    events = [
+        lines.event("budget", 1.0, budget={"run": 1.0}),
+        lines.event("dedupe", 2.0, dedupe=True),
+        lines.event("estimate", 3.0, estimate={"rows": 1}),
+        lines.event("budget", 4.0, budget=caps),
+        lines.event("dedupe", 5.0, dedupe=False),
+        lines.event("estimate", 6.0, estimate={"rows": 2, "cost_usd": 0.5}),
+        lines.event("start", 7.0),
+    ]
+    _write(tmp_path, Log.EVENTS, *(b'{"seq":%d,' % seq + line for seq, line in enumerate(events, 1)))
+    state = fold(tmp_path)
+    assert (state.budget, state.dedupe) == (caps, False)
+    assert (state.estimate, state.estimate_at) == ({"rows": 2, "cost_usd": 0.5}, 6.0)
+
+
+def test_duplicates_and_hours_are_folded_from_the_files(tmp_path: Path) -> None:
+    """A line that says what it is a duplicate of settles no attempt; an intent counts in the hour of its `at`."""
+    request = b'{"seq":%d,"custom_id":"%b","url":"u","provider":"p","model":"m","fingerprint":"f","body":{}}'
+    _write(tmp_path, Log.REQUESTS, request % (1, b"a"), request % (2, b"b"))
+    _write(
+        tmp_path,
+        Log.ATTEMPTS,
+        b'{"seq":3,' + lines.intent(1, 1, 7200.5, 0.125),
+        b'{"seq":4,' + lines.intent(2, 1, 7300.0, 0.25),
+    )
+    answer = b'{"seq":%d,"request":%d,"attempts":1,"usage":null,"cost_usd":%b,"duplicate_of":%b}'
+    _write(tmp_path, Log.RESPONSES, answer % (5, 1, b"0.5", b"null"), answer % (6, 2, b"0", b"1"))
+    state = fold(tmp_path)
+    lane = state.lanes[0]
+    assert (lane.answered, lane.duplicates, lane.cost_usd) == (2, 1, 0.5)
+    assert list(state.open_attempts) == [1]
+    assert state.attempts_by_hour == {0: {2: 2}}

@@ -4,7 +4,6 @@ import json
 import tempfile
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -183,21 +182,6 @@ def checked(path: Path) -> list[NewRow] | InputError:
         return list(RequestCheck(ManifestJob(path), CATALOG, path).rows())
     except InputError as error:
         return error
-
-
-def test_limits_that_are_not_applied_are_warned_of(tmp_path: Path) -> None:
-    """The check of the requests says once for each provider which of its limits nothing holds calls to."""
-    path = tmp_path / "m.jsonl"
-    path.write_bytes(jsonl([line("a"), line("b"), line("c", body={"model": "lab-2"})]))
-    lab = CATALOG.providers["lab"]
-    for limits, warnings in (
-        ({"rpm": 5, "concurrency": 2}, set()),
-        ({"rpd": 7}, {"provider lab: the limit rpd is not applied yet; rpm and concurrency are"}),
-        ({"tpm": 9, "rpd": 7}, {"provider lab: the limits tpm, rpd are not applied yet; rpm and concurrency are"}),
-    ):
-        check = RequestCheck(ManifestJob(path), Catalog({"lab": msgspec.structs.replace(lab, limits=limits)}), path)
-        assert len(list(check.rows())) == 3
-        assert check.warnings == warnings
 
 
 json_values = st.recursive(

@@ -5,7 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrator.display import duration, line, money
+from orchestrator.amounts import duration, money
+from orchestrator.budget import Budget, Caps
+from orchestrator.display import line
 from orchestrator.progress import Watcher
 from outputs.fold import RunState
 from tests.harness.lanes import make_lane
@@ -16,7 +18,7 @@ def _engine(rows: int) -> Any:
     lane = state.lane_number("p", "m")
     for row in range(rows):
         state.add_request(row + 1, 0, lane)
-    return SimpleNamespace(state=state, lanes={0: make_lane()}, stopping=None)
+    return SimpleNamespace(state=state, lanes={0: make_lane()}, stopping=None, budget=Budget(Caps()), deadline=None)
 
 
 def test_rate_and_time_left_come_from_what_was_done_lately() -> None:

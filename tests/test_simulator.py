@@ -172,6 +172,48 @@ async def test_the_token_limit_counts_prompt_and_answer() -> None:
     assert orjson.loads(refused)["error"]["type"] == "tokens"
 
 
+@pytest.mark.parametrize("settings", [{}, {"error_rate": 1.0}, {"throttle_rate": 1.0}, {"malformed_rate": 1.0}])
+async def test_every_answer_tells_of_the_limits(settings: dict[str, Any]) -> None:
+    """With limits set, 200, 400, 429 and 500 carry all six headers; with headers off none of them, nor Retry-After."""
+    parts = {
+        f"x-ratelimit-{part}-{kind}" for part in ("limit", "remaining", "reset") for kind in ("requests", "tokens")
+    }
+    async with simulated(rpm=1, tpm=9000, **settings) as client:
+        replies = [await client.post(chat()), await client.post(b"no json"), await client.post(chat())]
+        assert [status for status, _, _ in replies][1:] == [400, 429]
+        assert all(parts <= headers.keys() for _, headers, _ in replies)
+    async with simulated(rpm=1, tpm=9000, rate_headers=False, **settings) as client:
+        replies = [await client.post(chat()), await client.post(b"no json"), await client.post(chat())]
+        assert not any("ratelimit" in name or "retry-after" in name for _, told, _ in replies for name in told)
+
+
+async def test_a_storm_ends() -> None:
+    """In a storm every call is 429 without a word of when to come back; after it calls are answered."""
+    now = 100.0
+    async with simulated(clock=lambda: now, storm_until_s=5, throttle_wait_s=0) as client:
+        status, headers, _ = await client.post(chat())
+        assert (status, "retry-after" in headers, "retry-after-ms" in headers) == (429, False, False)
+        now = 105.0
+        assert (await client.post(chat()))[0] == 200
+        assert (client.simulator.stats.limited, client.simulator.stats.answered) == (1, 1)
+
+
+async def test_what_is_billed_is_what_was_made() -> None:
+    """Answers count as billed with their usage, those that arrive torn or spoilt too; refusals and errors do not."""
+    async with simulated() as client:
+        usages = [orjson.loads((await client.post(chat(str(number))))[2])["usage"] for number in range(3)]
+        await client.post(b"no json")
+        _, stats = await client.get("/simulator/stats")
+    assert stats["billed"] == 3
+    for field in ("prompt_tokens", "completion_tokens"):
+        assert stats[field] == sum(usage[field] for usage in usages)
+    async with simulated(malformed_rate=0.3, drop_rate=0.4, error_rate=0.3) as client:
+        await asyncio.gather(*(client.post(chat(str(number))) for number in range(40)), return_exceptions=True)
+        made = client.simulator.stats
+    assert made.billed == sum(made.faults[kind] for kind in ("truncated", "not_json", "dropped_late")) > 0
+    assert min(made.prompt_tokens, made.completion_tokens) > made.billed
+
+
 async def test_malformed_answers_are_200_and_no_json() -> None:
     """A malformed answer is complete as HTTP and does not parse; both variants occur."""
     async with simulated(malformed_rate=1.0) as client:

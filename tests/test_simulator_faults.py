@@ -74,6 +74,10 @@ def test_latency_spreads_around_its_mean() -> None:
         ({"tpm": float("inf")}, "tpm"),
         ({"answer_tokens": 0}, "answer_tokens"),
         ({"burst_s": 0.0}, "burst_s"),
+        ({"change_at_s": -1.0}, "change_at_s"),
+        ({"change_at_s": float("nan")}, "change_at_s"),
+        ({"change_factor": 0.0}, "change_factor"),
+        ({"storm_until_s": float("inf")}, "storm_until_s"),
     ],
 )
 def test_settings_without_sense_are_refused(given_settings: dict[str, float], field: str) -> None:
@@ -186,3 +190,40 @@ def test_retry_headers() -> None:
     """The wait is given in whole seconds, rounded up, and in milliseconds."""
     assert retry_headers(0.25) == {"retry-after": "1", "retry-after-ms": "250"}
     assert retry_headers(12.2) == {"retry-after": "13", "retry-after-ms": "12200"}
+
+
+def test_a_limit_that_changes_holds_from_its_moment_on() -> None:
+    """Halved in mid-run, a limit brings back half as much, holds half as much, and says so."""
+    limits = Limits(SimulatorSettings(rpm=60, burst_s=10, change_at_s=100.0, change_factor=0.5), now=50.0)
+    assert [limits.admit(0, 149.0) is None for _ in range(11)] == [True] * 10 + [False]
+    assert limits.headers(149.5)["x-ratelimit-limit-requests"] == "60"
+    assert [limits.admit(0, 151.0) is None for _ in range(2)] == [True, False]  # one of the old second, half of the new
+    assert [limits.admit(0, 200.0) is None for _ in range(6)] == [True] * 5 + [False]
+    assert limits.headers(200.0)["x-ratelimit-limit-requests"] == "30"
+
+
+def test_a_bucket_that_was_not_looked_at_changes_in_time_too() -> None:
+    """What came in before the change came at the old rate, however late somebody asks."""
+    limits = Limits(SimulatorSettings(tpm=60, change_at_s=30.0, change_factor=2.0), now=0.0)
+    assert limits.admit(60, 0.0) is None
+    assert limits.headers(45.0)["x-ratelimit-remaining-tokens"] == "60"  # thirty seconds of one, fifteen of two
+
+
+@pytest.mark.parametrize(("wait_s", "told"), [(0.0, {}), (2.5, {"retry-after": "3", "retry-after-ms": "2500"})])
+def test_a_storm_refuses_everybody_until_it_is_over(wait_s: float, told: dict[str, str]) -> None:
+    """Until then no call passes, limit or none, and the refusal says how long to wait only if it is told to."""
+    limits = Limits(SimulatorSettings(storm_until_s=60.0, throttle_wait_s=wait_s), now=10.0)
+    for now in (10.0, 40.0, 69.9):
+        refusal = limits.admit(5, now)
+        assert refusal is not None
+        assert (refusal.wait_s, limits.refusal_headers(refusal.wait_s, now)) == (wait_s, told)
+    assert limits.admit(5, 70.0) is None
+
+
+def test_headers_may_be_off() -> None:
+    """Without its headers a limit refuses all the same, and tells neither size nor wait."""
+    limits = Limits(SimulatorSettings(rpm=1, rate_headers=False), now=0.0)
+    assert limits.admit(0, 0.0) is None
+    refusal = limits.admit(0, 0.0)
+    assert refusal is not None
+    assert (limits.headers(0.0), limits.refusal_headers(refusal.wait_s, 0.0)) == ({}, {})

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.gveval import GVEvalJob
+from jobs.registry import BudgetSpec
 from jobs.spec import LoadedSpec, load_spec, restore_spec
 from prompts.input_error import InputError
 from prompts.template import SHIPPED
@@ -79,7 +80,7 @@ def test_a_model_is_split_only_at_a_known_provider(tmp_path: Path, name: str, pr
         ('"gveval"', "3", "job", "unknown job 3"),
         ("model =", "modle =", "modle", "'model'"),
         ("path =", "pth =", "dataset.pth", "did you mean 'path'"),
-        ("[dataset]", "[budget]\nrun = 1\n[dataset]", "budget", "unknown key"),
+        ("[dataset]", "[budgets]\nrun = 1\n[dataset]", "budgets", "unknown key"),
         ("[dataset]", "models = []\n[dataset]", "models", "did you mean 'model'"),
         ('"simulator/judge-1"', "4", "model", "Expected `str`"),
         ("[dataset]", 'seed = "x"\n[dataset]', "seed", "Expected `int`"),
@@ -96,6 +97,44 @@ def test_a_model_is_split_only_at_a_known_provider(tmp_path: Path, name: str, pr
 def test_faults_name_the_file_and_the_key(tmp_path: Path, old: str, new: str, field: str, words: str) -> None:
     """Unknown keys, missing keys, wrong types and wrong names are told with the key, and with the near miss."""
     error = failure(tmp_path, SPEC.replace(old, new))
+    assert error.field == field
+    assert words in str(error)
+
+
+def test_caps_are_read_from_the_budget_table(tmp_path: Path) -> None:
+    """The run's, the providers' and the models' caps are in USD, and a recorded spec has them too."""
+    table = '[budget]\nrun = 25\nproviders = { openai = 10.5 }\nmodels = { "gpt-4.1" = 5, "openai/org/m" = 0 }\n'
+    loaded = load(tmp_path, SPEC + table)
+    assert loaded.budget == BudgetSpec(run=25.0, providers={"openai": 10.5}, models={"gpt-4.1": 5.0, "openai/org/m": 0})
+    restored = restore_spec(loaded.text, {p.name: p.text for p in loaded.prompts}, PROVIDERS)
+    assert restored.budget == loaded.budget
+
+
+def test_without_a_budget_table_there_are_no_caps(tmp_path: Path) -> None:
+    """No table, or an empty one, caps nothing."""
+    assert load(tmp_path).budget == load(tmp_path, SPEC + "[budget]\n").budget == BudgetSpec()
+
+
+@pytest.mark.parametrize(
+    ("table", "field", "words"),
+    [
+        ("[budget]\nruns = 1", "budget.runs", "did you mean 'run'"),
+        ("[budget]\nrun = -1", "budget.run", "0 or more, not -1"),
+        ("[budget]\nrun = inf", "budget.run", "not inf"),
+        ("[budget]\nrun = nan", "budget.run", "not nan"),
+        ("[budget]\nrun = true", "budget.run", "not True"),
+        ('[budget]\nrun = "25"', "budget.run", "not '25'"),
+        ("[budget.providers]\nopenai = -0.5", "budget.providers.openai", "0 or more"),
+        ("[budget.providers]\nopenia = 5", "budget.providers", "did you mean 'openai'"),
+        ("[budget.models]\ngpt-4.1 = 5", "budget.models.gpt-4", "stands in quotes"),
+        ('[budget.models]\nm = "x"', "budget.models.m", "not 'x'"),
+        ("[budget]\nproviders = 5", "budget.providers", "Expected `object`"),
+        ("[[budget]]\nrun = 5", "budget", "Expected `object`"),
+    ],
+)
+def test_faults_of_the_budget_name_the_key(tmp_path: Path, table: str, field: str, words: str) -> None:
+    """What is no amount, and a key or provider that nobody knows, are told with their keys."""
+    error = failure(tmp_path, SPEC + table + "\n")
     assert error.field == field
     assert words in str(error)
 

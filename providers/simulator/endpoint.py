@@ -11,7 +11,7 @@ from providers.simulator.answer import answer
 from providers.simulator.chat import BadBodyError, Chat, read_chat, read_json
 from providers.simulator.draws import identifier
 from providers.simulator.faults import Fault, FaultKind, draw_fault, latency_s
-from providers.simulator.limits import Limits, Refusal, reset_text, retry_headers
+from providers.simulator.limits import Limits, Refusal, reset_text
 from providers.simulator.settings import SimulatorSettings
 from providers.simulator.stats import Tally
 
@@ -64,17 +64,20 @@ class ChatEndpoint:
     def _refused(self, problem: BadBodyError, headers: dict[str, str]) -> web.Response:
         self._tally.refused += 1
         return json_response(
-            400, bodies.error(problem.message, "invalid_request_error", problem.param, problem.code), headers
+            400,
+            bodies.error(problem.message, "invalid_request_error", problem.param, problem.code),
+            headers | self._limits.headers(self._clock()),
         )
 
     def _limited(self, chat: Chat, refusal: Refusal, headers: dict[str, str]) -> web.Response:
         self._tally.limited += 1
-        told = self._limits.headers(self._clock()) | retry_headers(refusal.wait_s)
+        told = self._limits.refusal_headers(refusal.wait_s, self._clock())
         return json_response(429, bodies.limited(chat.model, refusal), headers | told)
 
     def _answered(self, chat: Chat, body_digest: bytes, headers: dict[str, str]) -> web.Response:
         settings = self._settings
         made = answer(settings.seed, chat, body_digest, settings.answer_tokens)
+        self._tally.bill(chat.prompt_tokens(), made.completion_tokens)
         now = self._clock()
         self._limits.charge(made.completion_tokens, now)
         body = bodies.completion(chat, made, identifier(settings.seed, body_digest, "completion"))
@@ -92,15 +95,18 @@ class ChatEndpoint:
         await asyncio.sleep(latency_s(self._settings, body_digest))
         if fault.kind is FaultKind.ERROR:
             message = "The server had an error while processing your request."
-            return json_response(500, bodies.error(message, "server_error"), headers)
+            return json_response(
+                500, bodies.error(message, "server_error"), headers | self._limits.headers(self._clock())
+            )
         if fault.kind is FaultKind.DROPPED_EARLY:
             return _drop(request)
         return await self._spoilt(request, self._answered(chat, body_digest, headers), fault)
 
     def _throttled(self, chat: Chat, headers: dict[str, str]) -> web.Response:
-        wait_s = self._settings.throttle_wait_s
-        unlimited = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset_text(wait_s)}
-        told = unlimited | self._limits.headers(self._clock()) | retry_headers(wait_s)
+        settings, wait_s = self._settings, self._settings.throttle_wait_s
+        told = self._limits.refusal_headers(wait_s, self._clock())
+        if settings.rate_headers and settings.rpm is None:
+            told |= {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset_text(wait_s)}
         return json_response(429, bodies.throttled(chat.model, "requests", wait_s), headers | told)
 
     async def _spoilt(self, request: web.Request, response: web.Response, fault: Fault) -> web.StreamResponse:

@@ -8,7 +8,10 @@ from providers.simulator.settings import SimulatorSettings
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A call that a limit turned away: which limit (`requests` or `tokens`) and when to come back."""
+    """A call that a limit or a storm turned away: which limit (`requests` or `tokens`) and when to come back.
+
+    `wait_s` is 0 where nobody says when.
+    """
 
     resource: str
     limit: float
@@ -46,6 +49,13 @@ class Bucket:
     def take(self, amount: int, now: float) -> None:
         self._level = self.level(now) - amount
 
+    def change(self, factor: float, at: float) -> None:
+        """From `at` on the limit is `factor` times what it was; what is left beyond its new size is gone."""
+        level = self.level(at)
+        self.per_minute *= factor
+        self.capacity = max(1.0, self.capacity * factor)
+        self._level = min(level, self.capacity)
+
     def headers(self, now: float) -> dict[str, str]:
         """The three headers that tell a client about this limit; the reset is when the bucket is full again."""
         level = self.level(now)
@@ -57,14 +67,20 @@ class Bucket:
 
 
 class Limits:
-    """The limits of a simulator, if it has any. A refused call uses up nothing."""
+    """The limits of a simulator, if it has any, from `now` on. A refused call uses up nothing."""
 
     def __init__(self, settings: SimulatorSettings, now: float) -> None:
+        self._settings = settings
+        self._calm_at = now + settings.storm_until_s
+        self._change_at = math.inf if settings.change_at_s is None else now + settings.change_at_s
         given = (("requests", settings.rpm), ("tokens", settings.tpm))
         self._buckets = {name: Bucket(name, limit, settings.burst_s, now) for name, limit in given if limit is not None}
 
     def admit(self, prompt_tokens: int, now: float) -> Refusal | None:
-        """Take one request and its prompt's tokens, or nothing where one of the limits refuses."""
+        """Take one request and its prompt's tokens, or nothing where a storm or one of the limits refuses."""
+        if now < self._calm_at:
+            return Refusal("requests", self._settings.rpm or 0.0, 0, 1, self._settings.throttle_wait_s)
+        self._change(now)
         amounts = {"requests": 1, "tokens": prompt_tokens}
         for name, bucket in self._buckets.items():
             if refusal := bucket.refusal(amounts[name], now):
@@ -75,11 +91,28 @@ class Limits:
 
     def charge(self, completion_tokens: int, now: float) -> None:
         """Take what the answer turned out to need, even where that leaves a debt."""
+        self._change(now)
         if bucket := self._buckets.get("tokens"):
             bucket.take(completion_tokens, now)
 
     def headers(self, now: float) -> dict[str, str]:
+        """What every answer tells of the limits; empty where there are none or headers are off."""
+        if not self._settings.rate_headers:
+            return {}
+        self._change(now)
         return {name: value for bucket in self._buckets.values() for name, value in bucket.headers(now).items()}
+
+    def refusal_headers(self, wait_s: float, now: float) -> dict[str, str]:
+        """What a 429 tells: the limits, and when to come back if `wait_s` is above 0."""
+        if not self._settings.rate_headers or wait_s <= 0:
+            return self.headers(now)
+        return self.headers(now) | retry_headers(wait_s)
+
+    def _change(self, now: float) -> None:
+        if now >= self._change_at:
+            for bucket in self._buckets.values():
+                bucket.change(self._settings.change_factor, self._change_at)
+            self._change_at = math.inf
 
 
 def retry_headers(wait_s: float) -> dict[str, str]:

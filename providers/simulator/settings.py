@@ -13,7 +13,8 @@ class SimulatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """Settings of one simulator; raises InputError, naming the field, where one makes no sense.
 
     Rates are shares of calls, and at most one fault befalls a call, so together they are at most 1.
-    A limit's bucket holds `burst_s` seconds of it; a provider's usual minute is the default.
+    A limit's bucket holds `burst_s` seconds of it; a provider's usual minute is the default. All moments are seconds
+    after the start: at `change_at_s` the limits become `change_factor` times what they were.
     """
 
     seed: int = 0
@@ -24,10 +25,14 @@ class SimulatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     malformed_rate: float = 0.0  # 200 with a body that is cut off, or no JSON
     drop_rate: float = 0.0  # connection closed before any byte, or within the body
     hang_rate: float = 0.0  # no byte, until the client leaves
-    throttle_wait_s: float = 1.0  # what a 429 by throttle_rate asks the client to wait
+    throttle_wait_s: float = 1.0  # what a 429 by throttle_rate or in a storm asks to wait; 0: it does not say
     rpm: float | None = None
     tpm: float | None = None
     burst_s: float = 60.0
+    rate_headers: bool = True  # False: no header tells of limits or of waits
+    change_at_s: float | None = None
+    change_factor: float = 1.0
+    storm_until_s: float = 0.0  # until then every call is answered 429
     answer_tokens: int = 64  # mean length of a plain answer
     record: bool = False  # list how often each body came, at /simulator/seen
 
@@ -40,10 +45,14 @@ class SimulatorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         self._check("latency_spread", 0, 1)
         self._check("throttle_wait_s", 0, 86_400)
         self._check("burst_s", 1e-3, 3600)
+        self._check("change_factor", 1e-3, 1e3)
+        self._check("storm_until_s", 0, 86_400)
         self._check("answer_tokens", 1, 100_000)
         for field in ("rpm", "tpm"):
             if getattr(self, field) is not None:
                 self._check(field, 1e-3, 1e12)
+        if self.change_at_s is not None:
+            self._check("change_at_s", 0, 86_400)
 
     def _check(self, field: str, low: float, high: float) -> None:
         value = getattr(self, field)

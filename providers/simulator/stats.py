@@ -10,18 +10,24 @@ _KEY_BYTES = 8
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """A moment's counts. Every call is one of: in flight, answered, refused, limited, faulty, abandoned."""
+    """A moment's counts. Every call is one of: in flight, answered, refused, limited, faulty, abandoned.
+
+    Tokens are those of all answers that were made, and so billed, whether or not they arrived whole.
+    """
 
     calls: int
     answered: int
     refused: int  # 400: the body was wrong
-    limited: int  # 429 of a limit
+    limited: int  # 429 of a limit or a storm
     abandoned: int  # none of these: the client left before its answer
     faults: dict[str, int]
     in_flight: int
     most_in_flight: int
     distinct_bodies: int
     repeated_bodies: int  # bodies that came more than once
+    billed: int
+    prompt_tokens: int
+    completion_tokens: int
 
 
 class Tally:
@@ -37,6 +43,9 @@ class Tally:
         self._repeated = 0
         self._in_flight = 0
         self._most_in_flight = 0
+        self._billed = 0
+        self._prompt_tokens = 0
+        self._completion_tokens = 0
 
     def arrive(self) -> None:
         self._calls += 1
@@ -53,6 +62,12 @@ class Tally:
         self._seen[key] = times
         self._repeated += times == 2
         return times
+
+    def bill(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count an answer at the moment when it is made."""
+        self._billed += 1
+        self._prompt_tokens += prompt_tokens
+        self._completion_tokens += completion_tokens
 
     def fault(self, kind: FaultKind) -> None:
         self._faults[kind.value] += 1
@@ -74,4 +89,7 @@ class Tally:
             most_in_flight=self._most_in_flight,
             distinct_bodies=len(self._seen),
             repeated_bodies=self._repeated,
+            billed=self._billed,
+            prompt_tokens=self._prompt_tokens,
+            completion_tokens=self._completion_tokens,
         )

@@ -9,7 +9,7 @@ from random import Random
 
 from outputs.disk import LogFile, OsDisk
 
-_NOT_KEPT = ("lock", "reserve")
+_NOT_KEPT = ("lock", "reserve", "control.sock", "heartbeat.json", "heartbeat.json.new")
 
 
 @dataclass(slots=True)

@@ -1,6 +1,11 @@
 """A lane on its own, for tests of what is decided about it."""
 
+import time
+from collections.abc import Callable
+
+from orchestrator.budget import Fit
 from orchestrator.lane import Lane
+from orchestrator.limits.lane_limits import LaneLimits, Told
 from providers.catalog import load_catalog
 from providers.openai_chat import OpenAIAdapter
 from providers.wire import HttpCall
@@ -14,7 +19,14 @@ class _NoTransport:
         return None
 
 
-def make_lane() -> Lane:
+def make_lane(
+    *,
+    limits: LaneLimits | None = None,
+    size_of: Callable[[int], int] = lambda row: 0,
+    fit: Callable[[int], Fit] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    concurrency: int = 2,
+) -> Lane:
     return Lane(
         provider_name="simulator",
         model="m",
@@ -22,5 +34,9 @@ def make_lane() -> Lane:
         adapter=OpenAIAdapter("http://127.0.0.1:1/v1", {}),
         transport=_NoTransport(),
         rates=None,
-        concurrency=2,
+        concurrency=concurrency,
+        limits=limits or LaneLimits(Told(), 1000),
+        size_of=size_of,
+        fit=fit,
+        clock=clock,
     )

@@ -1,0 +1,40 @@
+"""The arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Source = Annotated[
+    Path, typer.Argument(help="A manifest (.jsonl), a job spec (.toml) or a run folder.", metavar="SOURCE")
+]
+Run = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="The run folder; by default runs/ and the source's stem.")
+]
+Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, max=4096, help="Calls in flight per lane.")]
+Config = Annotated[Path | None, typer.Option("--config", help="A catalog file, in place of ./overnight.toml.")]
+Simulate = Annotated[bool, typer.Option("--simulate", help="Send everything to the embedded simulator.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Accept = Annotated[bool, typer.Option("--accept-changes", help="Go on although prompt, spec or manifest changed.")]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option("--budget", metavar="USD", help="Spend at most this, over all sessions of the run; none: no cap."),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Have all answers by then: 07:00, or 2026-11-23T07:00.")
+]
+For = Annotated[str | None, typer.Option("--for", metavar="SPAN", help="Have all answers in this time: 8h, 90m.")]
+Dedupe = Annotated[
+    bool | None,
+    typer.Option("--dedupe/--no-dedupe", help="Send equal requests once, and write the answer for all of them."),
+]
+OnStop = Annotated[
+    str | None,
+    typer.Option("--on-stop", metavar="CMD", help="Run this when the run ends; OVERNIGHT_REASON and others say how."),
+]
+Threshold = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", metavar="NAME=N", help="When to give up, such as failures_in_row=20; may be repeated."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

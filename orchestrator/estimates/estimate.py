@@ -1,0 +1,269 @@
+"""What a run will take: tokens, money and time of each lane as intervals, from a sample of its rows.
+
+What answers of the run have shown is believed before any guess. Nothing here reads a file or knows the time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from orchestrator.estimates.intervals import Interval, longest, mean_of, ratio_of, total
+from orchestrator.estimates.pace import Demand, Pace, paces
+from orchestrator.estimates.row_sample import RowSample
+from providers.catalog import Limits
+from providers.prices import Rates
+from providers.tokens import GUESSED_ERROR, MEDIUM_TOKENS
+
+ENOUGH_ANSWERS = 5  # fewer say too little to be believed before a guess
+GUESSED_LATENCY_S = Interval(0.5, 4.0, 20.0)
+SIMULATED_LATENCY_S = Interval(0.045, 0.05, 0.1)
+
+_USUAL_OUTPUT = 300  # tokens of a choice that nothing shortens
+_SHORTEST_SHARE = 0.05
+_LEAST_ERROR = 0.01
+_LATENCY_ERROR = 0.1  # between one hour and the next
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFacts:
+    """One answer of the run: what was counted of its request before, and what its `usage` says, in tokens."""
+
+    counted: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFacts:
+    """What is known of a lane before it is estimated. `sample` holds its rows that want an answer."""
+
+    provider: str
+    model: str
+    sample: RowSample
+    concurrency: int
+    rates: Rates | None = None  # None where the price is unknown
+    buckets: tuple[tuple[str, Limits], ...] = ()
+    simulated: bool = False
+    answers: Sequence[AnswerFacts] = ()
+
+    @property
+    def measured(self) -> Sequence[AnswerFacts]:
+        """The answers, where they are enough to go by."""
+        return self.answers if len(self.answers) >= ENOUGH_ANSWERS else ()
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEstimate:
+    """What a lane's rows will take. Tokens and USD over all rows; None where nobody knows. `seconds` from the start.
+
+    `binding` and `bucket` are those of `Pace`; `counted_by` and `output_by` say in words where the tokens come from.
+    """
+
+    provider: str
+    model: str
+    rows: int
+    sampled: int
+    input_tokens: Interval
+    output_tokens: Interval | None
+    cost_usd: Interval | None
+    seconds: Interval | None
+    binding: str
+    bucket: str | None
+    counted_by: str
+    output_by: str
+    latency_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEstimate:
+    """All lanes together; they run side by side, so the longest says how long. None where one lane's is not known."""
+
+    rows: int
+    sampled: int
+    input_tokens: Interval
+    output_tokens: Interval | None
+    cost_usd: Interval | None
+    seconds: Interval | None
+    lanes: tuple[LaneEstimate, ...]
+
+    @property
+    def slowest(self) -> LaneEstimate | None:
+        """The lane that the run waits for."""
+        known = [lane for lane in self.lanes if lane.seconds is not None]
+        return max(known, key=lambda lane: lane.seconds.middle if lane.seconds else 0.0, default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """`total`, and the `lanes`."""
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        lanes = document.pop("lanes")
+        return {"total": document, "lanes": list(lanes)}
+
+
+def estimate(lanes: Sequence[LaneFacts]) -> RunEstimate:
+    """The estimate of a run that has these lanes."""
+    inputs = [estimate_input(lane) for lane in lanes]
+    outputs = [estimate_output(lane) for lane in lanes]
+    demands = [
+        Demand(lane.sample.rows, taken, given, _latency(lane), lane.concurrency, lane.buckets)
+        for lane, taken, given in zip(lanes, inputs, outputs, strict=True)
+    ]
+    each = [
+        _lane_estimate(lane, demand, pace, _cost(lane, demand))
+        for lane, demand, pace in zip(lanes, demands, paces(demands), strict=True)
+    ]
+    return _run_estimate(tuple(each))
+
+
+def _lane_estimate(lane: LaneFacts, demand: Demand, pace: Pace, cost: Interval | None) -> LaneEstimate:
+    return LaneEstimate(
+        provider=lane.provider,
+        model=lane.model,
+        rows=demand.rows,
+        sampled=len(lane.sample.facts),
+        input_tokens=demand.input.rounded(),
+        output_tokens=None if demand.output is None else demand.output.rounded(),
+        cost_usd=None if cost is None else cost.rounded(9),
+        seconds=None if pace.seconds is None else pace.seconds.rounded(3),
+        binding=pace.binding,
+        bucket=pace.bucket,
+        counted_by=_counted_by(lane),
+        output_by=_output_by(lane, demand.output),
+        latency_by=_latency_by(lane),
+    )
+
+
+def _run_estimate(lanes: tuple[LaneEstimate, ...]) -> RunEstimate:
+    outputs, costs, times = (
+        [one for lane in lanes if (one := getattr(lane, name)) is not None]
+        for name in ("output_tokens", "cost_usd", "seconds")
+    )
+    return RunEstimate(
+        rows=sum(lane.rows for lane in lanes),
+        sampled=sum(lane.sampled for lane in lanes),
+        input_tokens=total(lane.input_tokens for lane in lanes).rounded(),
+        output_tokens=total(outputs).rounded() if len(outputs) == len(lanes) else None,
+        cost_usd=total(costs).rounded(9) if len(costs) == len(lanes) else None,
+        seconds=longest(times) if len(times) == len(lanes) else None,
+        lanes=lanes,
+    )
+
+
+# Input
+
+
+def estimate_input(lane: LaneFacts) -> Interval:
+    """Input tokens of all rows: counted in the sample, times what `usage` of earlier answers was to such a count.
+
+    Without enough answers a count by a model's own vocabulary stands as it is, one by bytes give or take 25 %.
+    """
+    sample = lane.sample
+    counted = sample.whole([one.counted.tokens for one in sample.facts])
+    unsure = sample.whole([one.counted.unsure for one in sample.facts])
+    ratio, error = _ratio(lane)
+    if lane.measured:
+        unsure = Interval.exactly(0.0)  # what was unsure in a count is in the ratio's error
+    return counted.give_or_take(unsure.middle).times(Interval(ratio * (1 - error), ratio, ratio * (1 + error)))
+
+
+def _ratio(lane: LaneFacts) -> tuple[float, float]:
+    """(tokens billed for each one counted, its relative error)."""
+    measured = lane.measured
+    if measured:
+        ratio, error = ratio_of([x.input_tokens for x in measured], [x.counted for x in measured], _LEAST_ERROR)
+        return ratio, min(error, 1.0)
+    return 1.0, 0.0 if lane.sample.encoding is not None else GUESSED_ERROR
+
+
+def _counted_by(lane: LaneFacts) -> str:
+    ratio, error = _ratio(lane)
+    facts = lane.sample.facts
+    pictures = sum(one.counted.media > 0 for one in facts)
+    notes = [f"from {len(lane.measured):,} answers"] if lane.measured else []
+    if lane.sample.encoding is None and not lane.measured:
+        notes.append("a guess")
+    if pictures:
+        notes.append(f"{pictures / len(facts):.0%} of rows with pictures or the like, {MEDIUM_TOKENS} tokens each")
+    return "; ".join([_method(lane, ratio, error), *notes])
+
+
+def _method(lane: LaneFacts, ratio: float, error: float) -> str:
+    percent = f"+-{max(error * 100, 1):.0f} %"
+    if lane.sample.encoding is not None:
+        return f"tiktoken {lane.sample.encoding}" + (f" x {ratio:.2f}, {percent}" if lane.measured else "")
+    text = sum(one.counted.text_bytes for one in lane.sample.facts)
+    words = sum(one.counted.tokens - one.counted.media * MEDIUM_TOKENS for one in lane.sample.facts)
+    a_byte = ratio * words / text if text else 0.0
+    return f"ratio {a_byte:.2f} tokens a byte, {percent}"
+
+
+# Output
+
+
+def estimate_output(lane: LaneFacts) -> Interval | None:
+    """Output tokens of all rows; None where neither answers nor a longest answer say anything.
+
+    With enough answers: their mean and its error, within what the rows may write at most. Else, for each choice of a
+    row: at most `max_tokens`, or the model's longest answer; half of that as the middle, but no more than 300 tokens;
+    and as the least a twentieth of it, or of 300 where it is longer.
+    """
+    facts, rows = lane.sample.facts, lane.sample.rows
+    mosts = [one.most_output for one in facts]
+    most = None if None in mosts else lane.sample.per_row([one or 0 for one in mosts]).high
+    if lane.measured:
+        measured = mean_of([x.output_tokens for x in lane.measured], rows).times(rows)
+        return measured if most is None else Interval(*(min(most, x) for x in _ends(measured)))
+    if most is None:
+        return None
+    guesses = [_guess(one.choices, (one.most_output or 0) / one.choices) for one in facts]
+    least = lane.sample.per_row([one.low for one in guesses]).low
+    middle = lane.sample.per_row([one.middle for one in guesses]).middle
+    return Interval(min(least, middle), middle, max(most, middle))
+
+
+def _ends(interval: Interval) -> tuple[float, float, float]:
+    return interval.low, interval.middle, interval.high
+
+
+def _guess(choices: int, most: float) -> Interval:
+    usual = min(most, _USUAL_OUTPUT)
+    low = min(most, max(1.0, _SHORTEST_SHARE * usual))
+    return Interval(low, max(low, min(most / 2, _USUAL_OUTPUT)), most).times(choices)
+
+
+def _output_by(lane: LaneFacts, output: Interval | None) -> str:
+    if lane.measured:
+        return f"from {len(lane.measured):,} answers"
+    if output is None:
+        return "unknown: set max_tokens, or max_output_tokens in the catalog's facts"
+    return "a guess within max_tokens"
+
+
+# Time and money
+
+
+def _latency(lane: LaneFacts) -> Interval:
+    if not lane.measured:
+        return SIMULATED_LATENCY_S if lane.simulated else GUESSED_LATENCY_S
+    mean = mean_of([x.latency_s for x in lane.measured], lane.sample.rows)
+    return mean.give_or_take(_LATENCY_ERROR * mean.middle)
+
+
+def _latency_by(lane: LaneFacts) -> str:
+    found = _latency(lane)
+    source = f"from {len(lane.measured):,} answers" if lane.measured else "a guess"
+    return f"{found.low:.3g} to {found.high:.3g} s a call, {source}"
+
+
+def _cost(lane: LaneFacts, demand: Demand) -> Interval | None:
+    """USD; None where the price is unknown, or the output and it is not free."""
+    rates = lane.rates
+    if rates is None or (demand.output is None and rates.output):
+        return None
+    taken = sum(x.input_tokens for x in lane.measured)
+    cached = sum(x.cached_tokens for x in lane.measured) / taken if taken else 0.0
+    cost = demand.input.times(cached * rates.cached_input + (1 - cached) * rates.input)
+    return cost if demand.output is None else cost + demand.output.times(rates.output)

@@ -1,0 +1,190 @@
+"""Estimates of a run from its folder: an even sample of the rows that want an answer, and of the answers there are."""
+
+import os
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from orchestrator.estimates.estimate import AnswerFacts, LaneFacts, estimate
+from orchestrator.estimates.row_sample import RowSample, read_facts, vocabulary_of
+from orchestrator.requests_file import RequestsFile
+from outputs.fold import LaneTotals, RunState
+from outputs.journal import Log
+from outputs.records import ResponseHead
+from providers.catalog import Catalog, Limits, Provider
+from providers.prices import resolve_rates
+from providers.tokens import count_body
+
+_GOLDEN = 0.6180339887498949
+_ROWS = 600  # read to estimate a run at its start, which is not to take a second
+_ROWS_A_LANE = 20
+_REQUEST_BYTES = 4 << 20
+_ANSWERS = 400
+_ANSWER_BYTES = 32 << 20
+
+_head = msgspec.json.Decoder(ResponseHead)
+
+
+def estimate_run(folder: Path, state: RunState, catalog: Catalog, concurrency: int) -> dict[str, Any]:
+    """What the open rows of a run will take, from some 600 of them, as JSON: `total`, and `lanes`.
+
+    Each lane has, besides what `LaneEstimate` says, `before`: its totals so far, which are not part of the estimate.
+    """
+    open_rows = _open_rows(state)
+    requests = RequestsFile(folder, state)
+    try:
+        samples = {lane: _sample(state, lane, rows, requests, len(open_rows), catalog) for lane, rows in open_rows}
+        encodings = {lane: sample.encoding for lane, sample in samples.items()}
+        answers = sample_answers(folder, state, requests, encodings)
+    finally:
+        requests.close()
+    lanes = [state.lanes[lane] for lane in samples]
+    facts = [
+        lane_facts(totals.provider, totals.model, sample, catalog, concurrency, answers.get(lane, ()))
+        for totals, (lane, sample) in zip(lanes, samples.items(), strict=True)
+    ]
+    document = estimate(facts).to_json()
+    for entry, totals in zip(document["lanes"], lanes, strict=True):
+        entry["before"] = totals_of(totals)
+    return document
+
+
+def totals_of(lane: LaneTotals) -> dict[str, float]:
+    """Of a lane's totals, those that an estimate is held against."""
+    names = ("answered", "failed", "input_tokens", "output_tokens", "cost_usd")
+    return {name: getattr(lane, name) for name in names}
+
+
+def lane_facts(
+    name: str,
+    model: str,
+    sample: RowSample,
+    catalog: Catalog,
+    concurrency: int,
+    answers: Sequence[AnswerFacts] = (),
+) -> LaneFacts:
+    """The facts of the lane of a provider and model, its limits and prices from the catalog."""
+    provider = catalog.provider(name)
+    return LaneFacts(
+        provider=name,
+        model=model,
+        sample=sample,
+        concurrency=concurrency,
+        rates=resolve_rates(provider, model),
+        buckets=buckets_of(name, model, provider),
+        simulated=provider.simulated,
+        answers=answers,
+    )
+
+
+def buckets_of(name: str, model: str, provider: Provider) -> tuple[tuple[str, Limits], ...]:
+    """The buckets that a lane's calls pass, by names that lanes share: the provider's, or with a pattern behind it."""
+    models = [(f"{name} {pattern}", limits) for pattern, limits in provider.model_limits(model)]
+    return ((name, provider.account_limits()), *models)
+
+
+def _open_rows(state: RunState) -> list[tuple[int, "array[int]"]]:
+    """(lane, its rows that want an answer) of the lanes that have some."""
+    rows: list[array[int]] = [array("Q") for _ in state.lanes]
+    lane_of = state.lane_of
+    for row in range(len(state)):
+        if state.is_open(row):
+            rows[lane_of[row]].append(row)
+    return [(lane, found) for lane, found in enumerate(rows) if found]
+
+
+def _sample(
+    state: RunState, lane: int, rows: "array[int]", requests: RequestsFile, lanes: int, catalog: Catalog
+) -> RowSample:
+    totals = state.lanes[lane]
+    provider = catalog.provider(totals.provider)
+    most = provider.facts_of(totals.model).max_output_tokens
+    sample = RowSample(vocabulary_of(totals.model, provider.simulated), most, rows=len(rows), size=None)
+    room = _REQUEST_BYTES // lanes
+    for row in _spread(rows, max(_ROWS_A_LANE, _ROWS // lanes)):
+        try:
+            body = bytes(requests.read(row).body)
+        except msgspec.MsgspecError:  # its line is not on disk yet
+            continue
+        sample.facts.append(read_facts(body, sample.encoding, most))
+        room -= len(body)
+        if room < 0:
+            break
+    return sample
+
+
+def _spread(rows: "array[int]", most: int) -> Iterator[int]:
+    """All rows where they are few; else `most` of them, spread evenly however early one stops."""
+    if len(rows) <= most:
+        yield from rows
+        return
+    seen: set[int] = set()
+    for number in range(most):
+        place = int(number * _GOLDEN % 1 * len(rows))
+        if place not in seen:
+            seen.add(place)
+            yield rows[place]
+
+
+# Answers
+
+
+def sample_answers(
+    folder: Path,
+    state: RunState,
+    requests: RequestsFile,
+    encodings: Mapping[int, str | None],
+    most: int = _ANSWERS,
+) -> dict[int, list[AnswerFacts]]:
+    """By lane, the facts of answers with a `usage`: up to `most` in all, of the lanes that are in `encodings`."""
+    found: dict[int, list[AnswerFacts]] = {}
+    for head in _some_answers(folder / Log.RESPONSES.file_name, most):
+        row = state.row_of(head.request)
+        if row is None or head.usage is None or head.duplicate_of is not None or state.lane_of[row] not in encodings:
+            continue
+        lane = state.lane_of[row]
+        counted = count_body(bytes(requests.read(row).body), encodings[lane])
+        if counted is None or not counted.tokens:
+            continue
+        usage = head.usage
+        facts = AnswerFacts(
+            counted.tokens, usage.input_tokens, usage.output_tokens, usage.cached_tokens, head.latency_s
+        )
+        found.setdefault(lane, []).append(facts)
+    return found
+
+
+def _some_answers(path: Path, most: int) -> Iterator[ResponseHead]:
+    """The lines at places spread evenly over the file, each once; what is torn or damaged is passed over."""
+    if not path.exists():
+        return
+    room, seen = _ANSWER_BYTES, set[int]()
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        for number in range(most):
+            line = _line_at(file, int(number * _GOLDEN % 1 * size))
+            room -= len(line)
+            try:
+                head = _head.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                continue
+            if head.seq not in seen:
+                seen.add(head.seq)
+                yield head
+            if room < 0:
+                return
+
+
+def _line_at(file: IO[bytes], place: int) -> bytes:
+    """The line after the one that holds the byte at `place`; the first one for the first byte, and after the last."""
+    file.seek(place)
+    if place:
+        file.readline()
+    line = file.readline()
+    if not line and place:
+        file.seek(0)
+        line = file.readline()
+    return line

@@ -1,0 +1,89 @@
+"""A plan as a person reads it in 100 columns: intervals by lane, then which limit binds and what will be kept to."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.amounts import money
+from orchestrator.estimates.intervals import Interval
+from orchestrator.estimates.planning import LanePlan, Plan
+from orchestrator.estimates.spans import count_span, money_span, short_count, short_time, span, time_span
+from prompts.plain_text import plain_text
+
+
+def show_plan(plan: Plan) -> None:
+    """A head line, a table of lanes, a line beneath for each, and the verdicts."""
+    console = Console()
+    what = "would be made" if plan.is_new else f"goes on, {plan.answered:,} answered before"
+    _print(console, f"{plan.folder}: {what}; {plan.rows:,} to send")
+    if plan.changes:
+        _print(console, f"what is asked for changed: {plan.changes}")
+    if not plan.lanes:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("lane", overflow="fold")
+    for heading in ("rows", "tokens in", "tokens out", "cost", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("waits for", no_wrap=True)
+    for lane in plan.lanes:
+        table.add_row(*(Text(plain_text(cell)) for cell in _cells(lane)))
+    console.print(table)
+    for line in (*map(_note, plan.lanes), *_verdicts(plan)):
+        _print(console, line)
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(plain_text(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _cells(lane: LanePlan) -> tuple[str, ...]:
+    found = lane.estimate
+    assert found is not None
+    return (
+        f"{lane.provider}/{lane.model}",
+        f"{lane.rows:,}",
+        count_span(found.input_tokens),
+        count_span(found.output_tokens),
+        money_span(found.cost_usd),
+        time_span(found.seconds),
+        found.binding,
+    )
+
+
+def _note(lane: LanePlan) -> str:
+    found = lane.estimate
+    assert found is not None
+    notes = [f"set {lane.key_missing}"] if lane.key_missing else []
+    notes += ["simulated"] if lane.simulated else []
+    notes.append(f"costs at most {'unknown' if lane.most_usd is None else money(lane.most_usd)}")
+    if found.sampled < lane.rows:
+        notes.append(f"from {found.sampled:,} rows")
+    notes += [f"in: {found.counted_by}", f"out: {found.output_by}", found.latency_by]
+    return f"{lane.provider}/{lane.model}: {', '.join(notes)}"
+
+
+def _verdicts(plan: Plan) -> Iterator[str]:
+    found = plan.estimate
+    if found is not None:
+        sums = f"{count_span(found.input_tokens)} tokens in, {count_span(found.output_tokens)} out"
+        yield f"all: {sums}, cost {money_span(found.cost_usd)}, time {time_span(found.seconds)}"
+        if (slowest := found.slowest) is not None:
+            whose = f" of {slowest.bucket}" if slowest.bucket else ""
+            yield f"what binds: {slowest.binding}{whose}, for {plan.binding_lane}"
+    if plan.budget_usd is not None:
+        before = f", {money(plan.spent_usd)} of it spent" if plan.spent_usd else ""
+        words = {"yes": "kept to", "no": "not enough: rows will be held", "perhaps": "perhaps not enough"}
+        yield f"cap of {money(plan.budget_usd)}{before}: {words[plan.cap_met or 'perhaps']}"
+    if plan.seconds_left is not None:
+        words = {"yes": "met", "no": "not met: rows will be left", "perhaps": "perhaps not met"}
+        yield f"deadline in {short_time(plan.seconds_left)}: {words[plan.deadline_met or 'perhaps']}"
+    if (disk := plan.disk) is not None:
+        words = {"yes": "enough", "no": "not enough", "perhaps": "perhaps not enough"}
+        needed = span(Interval(disk.needed_bytes, disk.needed_bytes, disk.most_bytes), _bytes)
+        yield f"disk: {needed} to write, {_bytes(disk.free_bytes)} free: {words[disk.enough]}"
+
+
+def _bytes(count: float) -> str:
+    return f"{short_count(count)}B"

@@ -1,0 +1,75 @@
+"""Tokens a minute: a bucket as one moment in time, at which the next call may go; and the gate over it."""
+
+import time
+from collections.abc import Callable
+
+from orchestrator.limits.gate import Alarm, Gate
+
+BURST_S = 0.02  # what was not used for longer than this is gone: no minute's quota at once
+
+
+class Bucket:
+    """`rate` units a second, evenly. A call goes once the bucket is not in debt, and may leave it in debt.
+
+    So a call that is larger than any bucket borrows; it neither hangs nor starves.
+    """
+
+    __slots__ = ("_free_at", "rate")
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._free_at = float("-inf")
+
+    def ready_at(self) -> float:
+        """The moment (monotonic seconds) from which on the next call may go."""
+        return self._free_at
+
+    def take(self, now: float, amount: float) -> None:
+        """A call of `amount` units goes."""
+        self._free_at = max(self._free_at, now - BURST_S) + amount / self.rate
+
+    def settle(self, difference: float) -> None:
+        """A call turned out to need so many units more (or less, below 0) than was taken for it."""
+        self._free_at += difference / self.rate
+
+    def set_rate(self, rate: float, now: float) -> None:
+        """Another rate from now on; a debt is paid off at the new one."""
+        debt = max(0.0, self._free_at - now) * self.rate
+        self._free_at = min(self._free_at, now) + debt / rate
+        self.rate = rate
+
+
+class TokenGate(Gate):
+    """A bucket of tokens that lanes pass through. `resource` is which tokens it counts."""
+
+    def __init__(self, resource: str, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self.resource = resource
+        self.bucket = Bucket(per_minute / 60)
+        self._clock = clock
+        self._alarm = Alarm()
+
+    @property
+    def per_minute(self) -> float:
+        return self.bucket.rate * 60
+
+    def set_rate(self, per_minute: float) -> None:
+        """Another limit from now on."""
+        now = self._clock()
+        self.bucket.set_rate(per_minute / 60, now)
+        self.wake_first(now)
+
+    def is_open(self, now: float) -> bool:
+        return self.bucket.ready_at() <= now
+
+    def await_opening(self, now: float) -> None:
+        self._alarm.set(self.bucket.ready_at(), now, self._ring)
+
+    def take(self, now: float, amount: float) -> None:
+        self.bucket.take(now, amount)
+
+    def close(self) -> None:
+        self._alarm.cancel()
+
+    def _ring(self) -> None:
+        self.wake_first(self._clock())

@@ -1,0 +1,268 @@
+"""The limits of one lane: which gates it passes, and what it makes of answers and refusals."""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.limits.bucket import TokenGate
+from orchestrator.limits.concurrency import START, AdaptiveConcurrency
+from orchestrator.limits.cooldown import Cooldown
+from orchestrator.limits.daily import DailyGate
+from orchestrator.limits.gate import Gate, Waiter
+from orchestrator.limits.learned import LearnedRate
+from orchestrator.limits.live import LiveLimit
+from orchestrator.limits.pacer import MARGIN, Pacer
+from orchestrator.limits.ratio import TokenRatio, Tokens
+from orchestrator.limits.slots import Slots
+from providers.rate_headers import Resource, read_rate_headers
+from providers.wire import Usage
+
+_READ_EVERY_S = 0.05
+_LOOK_AGAIN = 32  # answers after which headers are looked for anew, where there were none
+_NOTABLE = 0.005  # a pace that changes by less is left alone
+_EVENT = 0.1  # a limit that changes by less is not logged
+_LOW = 0.2
+
+OnEvent = Callable[[str, Mapping[str, object]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The gates that were told beforehand; lanes of one provider share them."""
+
+    pacers: tuple[Pacer, ...] = ()
+    tokens: tuple[TokenGate, ...] = ()
+    slots: tuple[Slots, ...] = ()
+    daily: tuple[DailyGate, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        return bool(self.pacers or self.tokens or self.slots)
+
+    def per_minute(self, resource: str) -> float | None:
+        """The least that was told of this resource."""
+        if resource == Resource.REQUESTS:
+            return min((pacer.rpm / MARGIN for pacer in self.pacers), default=None)
+        return min((gate.per_minute / MARGIN for gate in self.tokens if gate.resource == resource), default=None)
+
+
+class LaneLimits:
+    """Asked before each call (`admits`, `enter`) and told after it (`answered`, `refused`, `failed`)."""
+
+    def __init__(
+        self,
+        told: Told,
+        most_in_flight: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        draw: random.Random | None = None,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        self.told = told
+        self._on_event = on_event
+        self.cooldown = Cooldown(draw)
+        self.concurrency = AdaptiveConcurrency(most_in_flight, most_in_flight if told.any else START)
+        self.ratio = TokenRatio()
+        self.learned = LearnedRate(clock())
+        self.live: dict[str, LiveLimit] = {}
+        self._clock = clock
+        self._pacer: Pacer | None = None
+        self._tokens: dict[str, TokenGate] = {}
+        self._gates: tuple[Gate, ...] = ()
+        self._counting: tuple[TokenGate, ...] = ()
+        self._expected: dict[int, tuple[int, Tokens]] = {}
+        self._queued: Gate | None = None
+        self._next_read = 0.0
+        self._unread = 0
+        self._logged: dict[str, float] = {}
+        self._rebuild()
+
+    # Before a call
+
+    def admits(self, waiter: Waiter, now: float) -> bool:
+        """Whether the lane's next call may go now. Where a gate is closed, the lane is woken when it opens."""
+        if not self.cooldown.is_over(now):
+            return False
+        for gate in self._gates:
+            if not gate.admits(waiter, now):
+                if self._queued is not None and self._queued is not gate:
+                    self._queued.withdraw(waiter, now)
+                self._queued = gate
+                return False
+        return True
+
+    def enter(self, waiter: Waiter, row: int, size: int, now: float) -> None:
+        """The call of this row, whose line has so many bytes, goes out."""
+        self.cooldown.sent(now)
+        if not self._gates:
+            return
+        self._queued = None
+        amount = 0.0
+        tokens = None
+        if self._counting:
+            tokens = self.ratio.expect(size)
+            self._expected[row] = (size, tokens)
+        for gate in self._gates:
+            if tokens is not None and isinstance(gate, TokenGate):
+                amount = tokens.of(gate.resource)
+            gate.enter(waiter, now, amount)
+
+    def withdraw(self, waiter: Waiter, now: float) -> None:
+        """The lane wants nothing just now."""
+        if self._queued is not None:
+            self._queued.withdraw(waiter, now)
+            self._queued = None
+
+    @property
+    def gated(self) -> bool:
+        """Whether there is any gate to pass."""
+        return bool(self._gates)
+
+    def daily_wait_s(self) -> float:
+        """Seconds until the day's requests allow one more."""
+        return max((gate.wait_s() for gate in self.told.daily), default=0.0)
+
+    # After a call
+
+    def left(self, now: float) -> None:
+        """A call is over, however it ended."""
+        for slots in self.told.slots:
+            slots.leave(now)
+
+    def answered(
+        self, row: int, sent: float, now: float, usage: Usage | None, headers: Mapping[str, str], in_flight: int
+    ) -> None:
+        """A call of the row that went out at `sent` was answered."""
+        self.cooldown.accepted(sent)
+        self.learned.accepted()
+        self.concurrency.answered(in_flight)
+        if self._expected and (expected := self._expected.pop(row, None)) is not None and usage is not None:
+            self._settle(expected, usage)
+        if now >= self._next_read:
+            self._read(headers, now)
+
+    def refused(
+        self, row: int, sent: float, now: float, retry_after_s: float | None, headers: Mapping[str, str], in_flight: int
+    ) -> None:
+        """A call was refused for speed."""
+        self.failed(row, unbilled=True)
+        self._unread = 0
+        self._read(headers, now)
+        if not self.cooldown.refused(sent, now, retry_after_s):
+            return
+        self.concurrency.episode(in_flight)
+        if self.live:
+            self._cut_share()
+        else:
+            self.learned.episode(now, paced=self.told.any)
+        self._pace(now)
+        wait_s = round(self.cooldown.until - now, 3)
+        self._tell("cooldown", {"wait_s": wait_s, "in_a_row": self.cooldown.in_a_row})
+
+    def failed(self, row: int, *, unbilled: bool) -> None:
+        """A call of the row ended without an answer; what it was taken to need is given back where nobody counts it."""
+        self.cooldown.given_back()
+        if self._expected and (expected := self._expected.pop(row, None)) is not None and unbilled:
+            for gate in self._counting:
+                gate.bucket.settle(-expected[1].of(gate.resource))
+
+    def close(self) -> None:
+        """Wake nobody any more."""
+        for gate in self._gates:
+            gate.close()
+
+    def note(self, now: float) -> str:
+        """What a watcher should know."""
+        wait_s = self.cooldown.until - now
+        if wait_s > 0:
+            return f"cooling down {wait_s:.0f} s"
+        if self._pacer is not None and not self._pacer.is_open(now):
+            return f"paced at {self._pacer.rpm:,.0f} a minute"
+        return ""
+
+    # What was learned
+
+    def _settle(self, expected: tuple[int, Tokens], usage: Usage) -> None:
+        size, tokens = expected
+        self.ratio.note(size, usage)
+        actual = Tokens(usage.input_tokens, usage.output_tokens)
+        for gate in self._counting:
+            gate.bucket.settle(actual.of(gate.resource) - tokens.of(gate.resource))
+
+    def _read(self, headers: Mapping[str, str], now: float) -> None:
+        self._next_read = now + _READ_EVERY_S
+        if self._unread <= 0:
+            readings = read_rate_headers(headers, time.time())
+            for reading in readings:
+                self.live.setdefault(reading.resource, LiveLimit()).read(reading, now)
+            self._unread = 0 if readings else _LOOK_AGAIN
+        self._unread -= 1
+        self._pace(now)
+
+    def _cut_share(self) -> None:
+        """The resource of which little is left takes the blame; where none is short, all do."""
+        short = [live for live in self.live.values() if live.fullness < _LOW]
+        for live in short or self.live.values():
+            live.refused()
+
+    def _pace(self, now: float) -> None:
+        """Set our own gates to what was learned, where that is below what was told."""
+        for resource, live in self.live.items():
+            if resource != Resource.REQUESTS and live.per_second is not None:
+                self._pace_tokens(resource, live.per_second * 60)
+        requests = self.live.get(Resource.REQUESTS)
+        if requests is not None:
+            rate = requests.per_second
+        elif self.live:
+            rate = None
+        else:
+            rate = self.learned.probe(now, used=self._pacer is not None and not self._pacer.is_open(now))
+        if rate is not None:
+            self._pace_requests(rate * 60, "header" if requests is not None else "learned")
+
+    def _pace_requests(self, rpm: float, source: str) -> None:
+        if self._pacer is None:
+            if _is_above(rpm, self.told.per_minute(Resource.REQUESTS)):
+                return
+            self._pacer = Pacer(rpm, self._clock)
+            self._rebuild()
+        elif _differs(rpm, self._pacer.rpm):
+            self._pacer.set_rate(rpm)
+        self._log(Resource.REQUESTS, rpm, source)
+
+    def _pace_tokens(self, resource: str, per_minute: float) -> None:
+        gate = self._tokens.get(resource)
+        if gate is None:
+            if _is_above(per_minute, self.told.per_minute(resource)):
+                return
+            self._tokens[resource] = TokenGate(resource, per_minute, self._clock)
+            self._rebuild()
+        elif _differs(per_minute, gate.per_minute):
+            gate.set_rate(per_minute)
+        self._log(resource, per_minute, "header")
+
+    def _rebuild(self) -> None:
+        own = () if self._pacer is None else (self._pacer,)
+        self._counting = (*self.told.tokens, *self._tokens.values())
+        # Those that may be closed for longest come first; permits are taken last, when all else is open.
+        self._gates = (*self.told.daily, *self.told.slots, *self._counting, *self.told.pacers, *own)
+
+    def _log(self, resource: str, per_minute: float, source: str) -> None:
+        before = self._logged.get(resource)
+        if before is None or abs(per_minute - before) > _EVENT * before:
+            self._logged[resource] = per_minute
+            fields = {"resource": resource, "per_minute": round(per_minute, 2), "source": source}
+            self._tell("limit_learned", fields)
+
+    def _tell(self, name: str, fields: Mapping[str, object]) -> None:
+        if self._on_event is not None:
+            self._on_event(name, fields)
+
+
+def _is_above(rate: float, told: float | None) -> bool:
+    return told is not None and rate >= told * MARGIN * MARGIN
+
+
+def _differs(rate: float, before: float) -> bool:
+    return abs(rate - before) > _NOTABLE * before

@@ -1,0 +1,116 @@
+"""Steering a run from another terminal: what each command does to the engine, and what the heartbeat says of it."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from orchestrator.budget import Caps
+from orchestrator.control import Adjust, Command, LimitKey, Pause, Stop, Unpause, split_limit_key
+from orchestrator.deadline import Deadline
+from orchestrator.engine import Engine, StopKind
+from orchestrator.lane import Lane
+from outputs import lines
+from outputs.journal import Log
+from prompts.input_error import InputError
+
+
+@dataclass(slots=True)
+class Steering:
+    """Handles commands for one engine."""
+
+    engine: Engine
+
+    def handle(self, command: Command) -> dict[str, object]:
+        """Do what is asked; returns how the run stands then. Raises InputError where that cannot be."""
+        if self.engine.stopping is not None and not isinstance(command, Stop):
+            raise InputError("the run is ending")
+        match command:
+            case Pause():
+                self.engine.pause(True)
+            case Unpause():
+                self.engine.pause(False)
+            case Stop():
+                self.engine.drain(StopKind.STOPPED)
+            case Adjust():
+                self._adjust(command)
+        self._log("control", **msgspec.to_builtins(command))
+        return self.describe()
+
+    def _adjust(self, command: Adjust) -> None:
+        keys = [(split_limit_key(key, self.engine.catalog.providers), value) for key, value in command.limits.items()]
+        for key, _ in keys:
+            if not self.engine.maker.has_limit(key.provider, key.pattern or "", key.name):
+                raise InputError(_no_such_limit(key), field="limit")
+        if command.budget_usd is not msgspec.UNSET:
+            self._set_budget(command.budget_usd)
+        for key, value in keys:
+            self.engine.maker.set_limit(key.provider, key.pattern or "", key.name, value)
+        if command.concurrency is not msgspec.UNSET:
+            self.engine.set_concurrency(command.concurrency)
+        if command.until is not msgspec.UNSET:
+            self.engine.set_deadline(None if command.until is None else Deadline(command.until))
+
+    def _set_budget(self, usd: float | None) -> None:
+        unpriced = [lane.name for lane in self.engine.lanes.values() if lane.rates is None]
+        if usd is not None and unpriced:
+            raise InputError(f"the price of {unpriced[0]} is unknown, so no budget can hold for it", field="budget")
+        caps = msgspec.structs.replace(self.engine.budget.caps, run=usd)
+        log_caps(self.engine, caps)
+        self.engine.set_caps(caps)
+
+    def _log(self, name: str, **fields: object) -> None:
+        if self.engine.journal.failure is None:
+            self.engine.journal.append(Log.EVENTS, lines.event(name, time.time(), **fields))
+
+    def describe(self) -> dict[str, object]:
+        """How the run stands, for the heartbeat and the answers to commands."""
+        engine = self.engine
+        budget = engine.budget.describe()
+        deadline = engine.deadline
+        return {
+            "state": state_of(engine),
+            "in_flight": sum(lane.in_flight for lane in engine.lanes.values()),
+            "held": held(engine),
+            "spent_usd": budget["settled_usd"],
+            "maybe_usd": budget["maybe_usd"],
+            "reserved_usd": budget["reserved_usd"],
+            "cap_usd": engine.budget.caps.run,
+            "deadline": None if deadline is None else datetime.fromtimestamp(deadline.at).isoformat(timespec="seconds"),
+            "concurrency": engine.maker.concurrency,
+            "lanes": [_describe(lane) for lane in engine.lanes.values()],
+        }
+
+
+def log_caps(engine: Engine, caps: Caps) -> None:
+    """Put the caps that hold from now on into the log."""
+    engine.journal.append(Log.EVENTS, lines.event("budget", time.time(), budget=caps.as_record()))
+
+
+def state_of(engine: Engine) -> str:
+    """One word."""
+    if engine.stopping is not None:
+        return "draining"
+    return "paused" if engine.paused else "sending"
+
+
+def held(engine: Engine) -> int:
+    """Rows that the budget has no room for."""
+    return sum(len(lane.held) for lane in engine.lanes.values())
+
+
+def _describe(lane: Lane) -> dict[str, Any]:
+    return {
+        "name": lane.name,
+        "in_flight": lane.in_flight,
+        "waiting": lane.waiting,
+        "held": len(lane.held),
+        "note": lane.note(),
+    }
+
+
+def _no_such_limit(key: LimitKey) -> str:
+    where = f'"{key.pattern}".' if key.pattern else ""
+    return f"{key.provider} has no limit {where}{key.name} in this run: only one that the catalog names can be changed"
