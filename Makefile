@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint check bench soak clean
+.PHONY: setup demo test lint check bench bench-limits bench-million soak clean
 
 setup: $(VENV)/.ready
 
@@ -36,6 +36,13 @@ bench: setup
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/lanes.py
 	$(BIN)/python benchmarks/startup.py
+
+bench-million: setup  ## a million simulated rows, stopped half way: peak memory, and how soon the resume sends; 4 GB of disk
+	$(BIN)/python benchmarks/million.py
+
+bench-limits: setup  ## how much of a limit is used and what is refused: simulated in virtual time, and over HTTP
+	$(BIN)/python benchmarks/limits.py
+	$(BIN)/python benchmarks/limits_real.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -12,6 +12,7 @@ from run_log import sending_s
 MANIFEST = "manifest.jsonl"
 CATALOG = "overnight.toml"  # what the command looks for in its working folder
 _RUN = "run"
+_BUDGET_USD = "1000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,9 @@ def overnight() -> str:
 
 
 def run_command(concurrency: int, run: str = _RUN) -> list[str]:
-    """`overnight run` over the manifest of its working folder."""
-    return [overnight(), "run", MANIFEST, "--out", run, "--concurrency", str(concurrency)]
+    """`overnight run` over the manifest of its working folder, with a budget that is never reached."""
+    budget = ["--budget", _BUDGET_USD]
+    return [overnight(), "run", MANIFEST, "--out", run, "--concurrency", str(concurrency), *budget]
 
 
 def measure_run(folder: Path, concurrency: int, core: int, timeout_s: float) -> Measured:

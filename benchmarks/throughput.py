@@ -1,9 +1,10 @@
 """Calls per second of a whole run, beside a bare aiohttp loop and the official openai SDK.
 
-A run is the shipped command: it reads the manifest, sends, writes two lines for each attempt and syncs them, accounts
-for cost and shows progress. All talk to the same stub server, round by round, each on the same core. A run's rate is
-that of its sending, from `start` to `stop` in its log; the whole process, which also checks the manifest, is the
-column beside it. The like-for-like yardstick is the loop on uvloop, because a run is on uvloop too.
+A run is the shipped command with a budget and token limits, set too high to be reached: it reads the manifest,
+reserves, sends, writes two lines for each attempt and syncs them, and accounts for tokens and cost. All talk to the
+same stub server, round by round, each on the same core. A run's rate is that of its sending, from `start` to `stop`
+in its log; the whole process, which also checks the manifest, is the column beside it. The like-for-like yardstick is
+the loop on uvloop, because a run is on uvloop too.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from stub_server import stub_server
 from workload import Lane, write_catalog, write_manifest
 
 _CHILD_S = 300.0
-_BARE_TARGETS = {64: 0.75, 256: 0.85}
+_BARE_TARGETS = {64: 0.7, 256: 0.8}
 _SDK_TARGET = 10.0
 _SHORT = "short.jsonl"
 

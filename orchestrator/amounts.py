@@ -6,9 +6,16 @@ def amount(count: int) -> str:
     return f"{count:,}" if count < 1_000_000 else f"{count / 1_000_000:,.2f}M"
 
 
+def dollars(usd: float) -> str:
+    """Cents from a dollar on; below, as many decimals as it takes to tell the amount from nothing."""
+    if usd >= 1 or usd == 0:
+        return f"${usd:,.2f}"
+    return f"${usd:.4f}" if usd >= 0.001 else f"${usd:.9f}".rstrip("0")
+
+
 def money(cost_usd: float, unpriced: int = 0) -> str:
     """Dollars, and how many answers have no known price: those are never counted as 0."""
-    text = f"${cost_usd:,.2f}" if cost_usd >= 1 or cost_usd == 0 else f"${cost_usd:.4f}"
+    text = dollars(cost_usd)
     if not unpriced:
         return text
     return f"{text} + {unpriced:,} unpriced" if cost_usd else f"{unpriced:,} unpriced"

@@ -1,33 +1,23 @@
 """The library: the same runs from Python.
 
-result = await run("manifest.jsonl", out="runs/first")
+result = await run("manifest.jsonl", out="runs/first", budget=25, until="07:00")
 async for answer in responses("manifest.jsonl", out="runs/first"):
     print(answer.custom_id, answer.usage, answer.response.body)
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from orchestrator.asking import options_of
 from orchestrator.engine import Engine, StopKind
 from orchestrator.estimates.planning import Plan, make_plan
 from orchestrator.following import follow
-from orchestrator.opening import DEFAULT_CONCURRENCY, Options, opened
+from orchestrator.opening import DEFAULT_CONCURRENCY, opened
 from orchestrator.session import Result, send
 from outputs.records import ResponseLine
-
-
-def _options(
-    out: str | Path | None, concurrency: int, config: str | Path | None, simulate: bool, accept_changes: bool
-) -> Options:
-    return Options(
-        out=None if out is None else Path(out),
-        concurrency=concurrency,
-        config=None if config is None else Path(config),
-        simulate=simulate,
-        accept_changes=accept_changes,
-    )
 
 
 class _Held:
@@ -59,6 +49,11 @@ async def run(
     config: str | Path | None = None,
     simulate: bool = False,
     accept_changes: bool = False,
+    budget: float | str | None = None,
+    until: datetime | str | None = None,
+    for_: timedelta | str | None = None,
+    dedupe: bool | None = None,
+    thresholds: Mapping[str, float] | None = None,
     on_engine: Callable[[Engine], None] | None = None,
 ) -> Result:
     """Run a manifest, a spec (`*.toml`) or a run folder to its end and say how that was.
@@ -70,6 +65,12 @@ async def run(
         config: a catalog file; by default `overnight.toml` in the working folder, if there is one.
         simulate: send everything to the embedded simulator; what comes back is labelled simulated.
         accept_changes: go on although the source is not the one the folder was made from.
+        budget: spend at most so many USD over all sessions of the run; "none" takes a cap away, and where nothing is
+            said the cap of earlier sessions or of the spec stands.
+        until: have all answers by then, this session: a datetime (without a zone: local time) or "07:00".
+        for_: have all answers in this time, in place of `until`: a timedelta or "8h".
+        dedupe: send equal requests once, and write the answer for all of them; by default as the run did before.
+        thresholds: when to give up, such as {"failures_in_row": 20}; over those of the catalog file.
         on_engine: is handed the engine before the first call, to watch it (`Watcher`) or to drain it.
 
     Returns:
@@ -80,7 +81,18 @@ async def run(
 
     Cancelling the task drains: calls in flight are awaited, then the cancellation goes on.
     """
-    options = _options(out, concurrency, config, simulate, accept_changes)
+    options = options_of(
+        out=out,
+        concurrency=concurrency,
+        config=config,
+        simulate=simulate,
+        accept_changes=accept_changes,
+        budget=budget,
+        until=until,
+        for_=for_,
+        dedupe=dedupe,
+        thresholds=thresholds or {},
+    )
     held = _Held(on_engine)
     with opened(Path(source), options) as run_opened:
         sending = asyncio.ensure_future(send(run_opened, options, held.take))
@@ -100,13 +112,30 @@ async def responses(
     config: str | Path | None = None,
     simulate: bool = False,
     accept_changes: bool = False,
+    budget: float | str | None = None,
+    until: datetime | str | None = None,
+    for_: timedelta | str | None = None,
+    dedupe: bool | None = None,
+    thresholds: Mapping[str, float] | None = None,
+    on_engine: Callable[[Engine], None] | None = None,
 ) -> AsyncGenerator[ResponseLine, None]:
     """Run, and yield every answer of the folder once it is written: those of earlier sessions first, then as they land.
 
     The arguments and errors are those of `run`. Leaving the loop early drains the run; nothing is lost.
     """
-    options = _options(out, concurrency, config, simulate, accept_changes)
-    held = _Held(None)
+    options = options_of(
+        out=out,
+        concurrency=concurrency,
+        config=config,
+        simulate=simulate,
+        accept_changes=accept_changes,
+        budget=budget,
+        until=until,
+        for_=for_,
+        dedupe=dedupe,
+        thresholds=thresholds or {},
+    )
+    held = _Held(on_engine)
     with opened(Path(source), options) as run_opened:
         sending = asyncio.ensure_future(send(run_opened, options, held.take))
         try:
@@ -123,8 +152,15 @@ def plan(
     source: str | Path,
     *,
     out: str | Path | None = None,
+    concurrency: int = DEFAULT_CONCURRENCY,
     config: str | Path | None = None,
     simulate: bool = False,
+    budget: float | str | None = None,
+    until: datetime | str | None = None,
+    for_: timedelta | str | None = None,
 ) -> Plan:
     """What `run` would send with the same arguments, lane by lane, without sending. Raises InputError."""
-    return make_plan(Path(source), _options(out, DEFAULT_CONCURRENCY, config, simulate, False))
+    options = options_of(
+        out=out, concurrency=concurrency, config=config, simulate=simulate, budget=budget, until=until, for_=for_
+    )
+    return make_plan(Path(source), options)

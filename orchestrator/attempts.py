@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from orchestrator.budget import Budget, Fit, LaneBudget, round_up_usd
+from orchestrator.budget import Fit, round_up_usd
 from orchestrator.deciding import EndLane, Failed, TryAgain, decide
 from orchestrator.lane import Lane
 from orchestrator.requests_file import RequestsFile
@@ -21,13 +21,8 @@ from providers.prices import upper_bound_usd
 from providers.tokens import upper_bound_tokens
 from providers.wire import SIMULATED_HEADER, Answer, Billing, Failure, FailureKind, HttpCall
 
-
-class Prepared(NamedTuple):
-    """A row that may go: its request, its call, and what was reserved for it (None where it has no price)."""
-
-    request: RequestLine
-    call: HttpCall
-    reserved_usd: float | None
+# A row that may go: its request, its call, and what was reserved for it (None where it has no price).
+Prepared = tuple[RequestLine, HttpCall, float | None]
 
 
 class Sent(NamedTuple):
@@ -52,7 +47,6 @@ class Attempts:
     state: RunState
     journal: Journal
     requests: RequestsFile
-    budget: Budget
     keep_bodies: bool
     on_settled: Callable[[PendingSettlement], None]
     on_money: Callable[[], None]
@@ -65,12 +59,11 @@ class Attempts:
         request = self.requests.read(row)
         call = lane.adapter.encode(request.url, bytes(request.body))
         bound = _bound(lane, call.body)
-        budget = self.budget.for_lane(lane.provider_name, lane.model)
-        fit = budget.try_reserve(bound)
+        fit = lane.budget.try_reserve(bound)
         if fit is Fit.HELD and bound is not None:
-            bound, fit = _reserve_exactly(lane, budget, call.body, bound)
+            bound, fit = _reserve_exactly(lane, call.body, bound)
         if fit is Fit.RESERVED:
-            self._prepared[row] = Prepared(request, call, bound)
+            self._prepared[row] = (request, call, bound)
         return fit
 
     async def make(self, lane: Lane, slot: Slot, row: int) -> None:
@@ -117,8 +110,15 @@ class Attempts:
         lane.limits.answered(sent.row, sent.taken, now, answer.usage, headers, lane.in_flight)
         if lane.throttled_since:
             lane.throttled_since.pop(sent.row, None)
+        if cost is not None and sent.reserved_usd is not None and cost > sent.reserved_usd:
+            self._stop_overrun(lane)
         kept = (sent.request, body) if self.keep_bodies else None
         self.on_settled(PendingSettlement(seq, sent.row, answer.usage, cost, None, kept, sent.reserved_usd))
+
+    def _stop_overrun(self, lane: Lane) -> None:
+        """The whole run stops once such an answer is on disk; its lane at once, as no bound of its calls holds."""
+        if lane.budget.capped:
+            self.end_lane(lane, EndLane("an answer cost more than was reserved for it", 4))
 
     def _failed(self, lane: Lane, sent: Sent, failure: Failure, headers: Mapping[str, str], body: bytes) -> None:
         line = lines.settlement(sent.request.seq, sent.attempt, time.time(), failure, body)
@@ -138,11 +138,10 @@ class Attempts:
             self._give_up(lane, sent, failure, body)
 
     def _end_reservation(self, lane: Lane, sent: Sent, billing: Billing) -> None:
-        budget = self.budget.for_lane(lane.provider_name, lane.model)
         if billing is Billing.UNBILLED:
-            budget.release(sent.reserved_usd)
+            lane.budget.release(sent.reserved_usd)
         else:
-            budget.keep_as_maybe(sent.reserved_usd)
+            lane.budget.keep_as_maybe(sent.reserved_usd)
         self.on_money()
 
     def _tell_limits(self, lane: Lane, sent: Sent, failure: Failure, headers: Mapping[str, str], now: float) -> None:
@@ -176,15 +175,15 @@ def _bound(lane: Lane, body: bytes, input_tokens: int | None = None) -> float | 
     return None if bound is None else round_up_usd(bound)
 
 
-def _reserve_exactly(lane: Lane, budget: LaneBudget, body: bytes, bound: float) -> tuple[float, Fit]:
+def _reserve_exactly(lane: Lane, body: bytes, bound: float) -> tuple[float, Fit]:
     """By exact tokens, which are fewer than bytes; they are only counted where the output alone would fit."""
     output = _bound(lane, body, 0)
-    if output is None or budget.try_reserve(output) is not Fit.RESERVED:
+    if output is None or lane.budget.try_reserve(output) is not Fit.RESERVED:
         return bound, Fit.HELD
-    budget.release(output)
+    lane.budget.release(output)
     # Others count otherwise, whatever the model is called: a compatible server, the simulator.
     tokens = upper_bound_tokens(lane.model, body) if lane.provider.price_id == "openai" else None
     if tokens is None:
         return bound, Fit.HELD
     exact = _bound(lane, body, tokens) or bound
-    return exact, budget.try_reserve(exact)
+    return exact, lane.budget.try_reserve(exact)

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from pathlib import Path
 
 from jobs.protocol import Answered, Failed, Job, Request, Verdict
+from orchestrator.amounts import duration
 from orchestrator.attempts import Attempts
 from orchestrator.budget import Budget, Caps
 from orchestrator.deadline import Deadline
@@ -22,6 +22,7 @@ from orchestrator.deciding import EndLane
 from orchestrator.duplicates import Duplicates
 from orchestrator.lane import Lane
 from orchestrator.lanes import LaneMaker
+from orchestrator.lateness import look_at_deadline, next_look_s
 from orchestrator.requests_file import NewRow, RequestsFile, prepare
 from orchestrator.retry import Policies
 from orchestrator.sending import Slot, watch_time_outs
@@ -33,7 +34,7 @@ from outputs.journal import Journal, Log, WriteFailedError
 from prompts.records import Outcome
 from providers.catalog import Catalog
 
-_LOOK_S = 0.5  # how often the deadline is looked at
+_COPIES = 1000  # answers written in one go for rows that ask the same
 
 
 class StopKind(StrEnum):
@@ -79,7 +80,6 @@ class Engine:
             self.state,
             self.journal,
             self.requests,
-            self.budget,
             self.job.follows_up or self.duplicates is not None,
             self._unsettled.append,
             self.money_came,
@@ -93,13 +93,18 @@ class Engine:
             return
         lane = self._lane(self.state.lane_of[row])
         lane.add(row)
-        if lane.workers < min(lane.concurrency, lane.waiting + lane.in_flight):
-            self._start_worker(lane)
+        self._staff(lane)
 
-    def answer_duplicates(self, folder: Path) -> None:
-        """Write the answers of earlier sessions for the rows that ask the same."""
-        if self.duplicates is not None:
-            self._unsettled.extend(self.duplicates.copy_earlier(folder, self.state, self.requests, self.journal))
+    async def answer_duplicates(self) -> None:
+        """Before `run`: write earlier sessions' answers for the rows that ask the same. Raises WriteFailedError."""
+        if self.duplicates is None:
+            return
+        self._admit_written(self.journal.durable_seq)  # an edit's rows may ask the same, too
+        copies = self.duplicates.copy_earlier(self.state, self.requests, self.journal)
+        for number, settlement in enumerate(copies, 1):
+            self._unsettled.append(settlement)
+            if number % _COPIES == 0:
+                await self.journal.flush()  # bodies that wait to be written are in memory
 
     async def run(self) -> None:
         """Send until nothing is left that may be sent. Raises what a worker or the job raised, once all has settled."""
@@ -111,6 +116,8 @@ class Engine:
             asyncio.create_task(watch_time_outs(self._slots, self._shortest_time_out), name="time-outs"),
             asyncio.create_task(self._watch_deadline(), name="deadline"),
         ]
+        for watch in watches:
+            watch.add_done_callback(self._watch_done)
         try:
             self._on_durable(self.journal.durable_seq)
             await self._quiet.wait()
@@ -130,6 +137,11 @@ class Engine:
     def unwritten_rows(self) -> set[int]:
         """Rows that will be admitted by themselves once their line is on disk."""
         return {row for _, row in self._unwritten}
+
+    @property
+    def ending(self) -> bool:
+        """Whether no call will be started any more."""
+        return self.stopping is not None or self._quiet.is_set()
 
     def drain(self, kind: StopKind) -> None:
         """Admit nothing more; what is in flight is awaited."""
@@ -151,6 +163,7 @@ class Engine:
         self.paused = paused
         for lane in self.lanes.values():
             lane.pause(paused)
+        self._check_quiet()
 
     def set_concurrency(self, concurrency: int) -> None:
         """Another number of calls in flight per lane."""
@@ -158,8 +171,7 @@ class Engine:
         for lane in self.lanes.values():
             lane.concurrency = concurrency
             lane.limits.concurrency.set_most(concurrency)
-            while lane.workers < min(concurrency, lane.waiting + lane.in_flight):
-                self._start_worker(lane)
+            self._staff(lane)
             lane.wake()
 
     def set_caps(self, caps: Caps) -> None:
@@ -167,6 +179,7 @@ class Engine:
         self.budget.set_caps(caps)
         for lane in self.lanes.values():
             lane.release_held()
+            self._staff(lane)
 
     def set_deadline(self, deadline: Deadline | None) -> None:
         """Another deadline, or none."""
@@ -193,6 +206,7 @@ class Engine:
             lane = self.lanes[number] = self.maker.make(
                 totals.provider,
                 totals.model,
+                budget=self.budget.for_lane(totals.provider, totals.model),
                 size_of=self.requests.size,
                 on_event=partial(self._log_of_lane, f"{totals.provider}/{totals.model}"),
                 sent_by_hour=self.state.attempts_by_hour.get(number, {}),
@@ -212,18 +226,28 @@ class Engine:
     async def _watch_deadline(self) -> None:
         while True:
             self._look_at_deadline()
+            self._look_at_daily_limits()
             self._check_quiet()
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(next_look_s(self.lanes.values(), self.deadline, time.time()))
 
     def _look_at_deadline(self) -> None:
-        """Close the lanes whose calls would not land in time any more; a later deadline opens them again."""
-        now = time.time()
+        look_at_deadline(self.lanes.values(), self.deadline, time.time())
+
+    def _look_at_daily_limits(self) -> None:
+        """End the lanes whose requests for the day are used up for longer than anybody waits."""
+        left = self.seconds_left()
+        longest_s = self.policies.thresholds.longest_wait_s
+        longest_s = longest_s if left is None else min(longest_s, max(0.0, left))
         for lane in self.lanes.values():
-            in_time = self.deadline is None or self.deadline.admits(now, lane.latency.guess_s)
-            if not in_time and lane.late_for is None:
-                lane.be_late(self.deadline)
-            elif in_time and lane.late_for is not None and lane.late_for != self.deadline:
-                lane.be_late(None)  # only another deadline does that: a guess that falls while nothing is sent does not
+            if not lane.waiting or lane.is_held() or (wait_s := lane.limits.daily_wait_s()) <= longest_s:
+                continue
+            reason = f"its requests for the day are used up; the next may go in {duration(wait_s)}"
+            self.attempts.end_lane(lane, EndLane(reason, 6))
+
+    def _staff(self, lane: Lane) -> None:
+        """Start the workers that a lane's rows have use for."""
+        while lane.workers < min(lane.concurrency, lane.waiting + lane.in_flight):
+            self._start_worker(lane)
 
     def _start_worker(self, lane: Lane) -> None:
         lane.workers += 1
@@ -235,9 +259,13 @@ class Engine:
 
     def _worker_done(self, task: "asyncio.Task[None]") -> None:
         self._workers.discard(task)
+        self._watch_done(task)
+        self._check_quiet()
+
+    def _watch_done(self, task: "asyncio.Task[None]") -> None:
+        """A task that ends by an error of ours ends the run: without it, a call or the run might hang."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._crashed(error)
-        self._check_quiet()
 
     def _crashed(self, error: BaseException) -> None:
         self._crash = self._crash or error
@@ -260,6 +288,7 @@ class Engine:
     def _on_durable(self, seq: int) -> None:
         try:
             self._admit_written(seq)
+            self._answer_again()
             self._settle_written(seq)
         except Exception as error:  # the job's own fault must stop the run, not the loop
             self._crashed(error)
@@ -270,6 +299,11 @@ class Engine:
             row = self._unwritten.popleft()[1]
             if self.stopping is None:
                 self.admit(row)
+
+    def _answer_again(self) -> None:
+        """A derived request may ask what was answered long ago."""
+        if self.duplicates is not None:
+            self._unsettled.extend(self.duplicates.copy_earlier(self.state, self.requests, self.journal))
 
     def _settle_written(self, seq: int) -> None:
         while self._unsettled and self._unsettled[0].seq <= seq:
@@ -293,11 +327,10 @@ class Engine:
 
     def _settle_money(self, settlement: PendingSettlement) -> None:
         """A reservation ends once the answer is on disk: until then a power cut would leave it maybe billed."""
-        totals = self.state.lanes[self.state.lane_of[settlement.row]]
-        lane = self.budget.for_lane(totals.provider, totals.model)
-        if lane.settle(settlement.reserved_usd, settlement.cost_usd) and self.overrun is None:
+        lane = self.lanes[self.state.lane_of[settlement.row]]
+        if lane.budget.settle(settlement.reserved_usd, settlement.cost_usd) and self.overrun is None:
             self.overrun = (
-                f"an answer of {totals.provider}/{totals.model} cost ${settlement.cost_usd:.6f} where at most "
+                f"an answer of {lane.name} cost ${settlement.cost_usd:.6f} where at most "
                 f"${settlement.reserved_usd or 0:.6f} was reserved: check its price in overnight.toml"
             )
             self.drain(StopKind.OVERRUN)
@@ -348,7 +381,13 @@ class Engine:
 
     def _check_quiet(self) -> None:
         """Nothing is in flight, unwritten or unsettled, and no lane has a row that it may still send."""
-        if self._unsettled or self._unwritten:
+        if self._unsettled or self._unwritten or self._rests():
             return
         if all(lane.idle for lane in self.lanes.values()):
             self._quiet.set()
+
+    def _rests(self) -> bool:
+        """Paused, with rows that want a higher cap: whoever paused may be about to raise it."""
+        if not self.paused or self.stopping is not None:
+            return False
+        return any(lane.held and lane.stopped is None and lane.late_for is None for lane in self.lanes.values())

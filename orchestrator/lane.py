@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.budget import Fit
+from orchestrator.budget import Fit, LaneBudget
 from orchestrator.deadline import Deadline, LatencyGuess
 from orchestrator.http import Transport
 from orchestrator.limits.gate import Alarm
@@ -50,6 +50,7 @@ class Lane:
         rates: Rates | None,
         concurrency: int,
         limits: LaneLimits,
+        budget: LaneBudget,
         size_of: Callable[[int], int],
         fit: Callable[[int], Fit] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -63,6 +64,7 @@ class Lane:
         self.max_output_tokens = provider.facts_of(model).max_output_tokens
         self.concurrency = concurrency
         self.limits = limits
+        self.budget = budget
         self.size_of = size_of
         self.fit = fit  # may be set once more, when the engine has the lane
         self.latency = LatencyGuess(provider.timeout_s)

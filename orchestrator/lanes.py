@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from orchestrator.budget import LaneBudget
 from orchestrator.checking import require_key
 from orchestrator.http import AiohttpTransport, Transport
 from orchestrator.lane import Lane
@@ -36,6 +37,7 @@ class LaneMaker:
         provider_name: str,
         model: str,
         *,
+        budget: LaneBudget,
         size_of: Callable[[int], int],
         on_event: OnEvent,
         sent_by_hour: Mapping[int, int],
@@ -59,6 +61,7 @@ class LaneMaker:
             rates=resolve_rates(provider, model),
             concurrency=self.concurrency,
             limits=LaneLimits(told, self.concurrency, on_event=on_event),
+            budget=budget,
             size_of=size_of,
         )
 

@@ -1,7 +1,7 @@
 """Opening a run: made anew from a manifest or a spec, or found in its folder and folded from its log."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +11,13 @@ from jobs.manifest import ManifestJob
 from jobs.protocol import Job
 from jobs.spec import LoadedSpec
 from orchestrator.budget import Caps
-from orchestrator.checking import PriceCheck, RequestCheck, require_key
+from orchestrator.caps import caps_in_force, idle_caps, require_prices
+from orchestrator.checking import RequestCheck, require_key
 from orchestrator.deadline import Deadline
 from orchestrator.folder_lock import LOCK, locked
 from orchestrator.making import check_usable, make_run, write_items, write_requests
 from orchestrator.reconcile import Difference, compare
-from orchestrator.requests_file import RequestsFile, row_key
+from orchestrator.requests_file import row_key
 from orchestrator.sources import Asked, Progress, check_path, read_source, recorded_spec, silent
 from orchestrator.thresholds import Thresholds, thresholds_from_table, with_thresholds
 from outputs.answers import iterate_items
@@ -163,10 +164,10 @@ def _make_folder(folder: Path, disk: Disk) -> list[Path]:
 
 def _make(folder: Path, asked: Asked, options: Options, catalog: Catalog, disk: Disk, progress: Progress) -> Opened:
     override = SIMULATOR if options.simulate else None
-    caps = caps_of(None, asked.spec, options)
+    caps = caps_of(None, None, catalog, options, asked.spec)
     check = RequestCheck(asked.job, catalog, asked.path, folder, override, progress, caps=caps)
     record = make_run(folder, asked, check, disk)
-    warnings = _idle_caps(caps, check.lanes)
+    warnings = idle_caps(caps, check.lanes)
     return Opened(folder, record, fold(folder), asked.job, catalog, disk, caps, made=True, warnings=warnings)
 
 
@@ -185,7 +186,7 @@ def _reopen(
     if asked is None:
         spec = recorded_spec(record, catalog.providers)
         _require_whole(folder, record, state)
-        caps = caps_of(state, spec, options)
+        caps = caps_of(record, state, catalog, options)
         found = Opened(folder, record, state, ManifestJob(None) if spec is None else spec.job, catalog, disk, caps)
     else:
         found = _reopen_with(folder, record, state, asked, options, catalog, disk, progress)
@@ -193,40 +194,22 @@ def _reopen(
     for lane in found.state.lanes:
         if lane.open:
             require_key(lane.provider, catalog)
-    _require_prices(found)
+    require_prices(folder, found.state, catalog, found.caps)
     return found
 
 
-def caps_of(state: RunState | None, spec: LoadedSpec | None, options: Options, spec_changed: bool = False) -> Caps:
-    """The caps that hold from now on: the spec's, over them those of earlier sessions, over those the user's."""
-    caps = Caps() if spec is None else Caps.from_spec(spec.budget)
-    if state is not None and state.budget is not None and not spec_changed:
-        caps = Caps.from_record(state.budget)
+def caps_of(
+    record: RunRecord | None,
+    state: RunState | None,
+    catalog: Catalog,
+    options: Options,
+    asked: LoadedSpec | None = None,
+) -> Caps:
+    """The caps in force, and over them what the user says now of the whole run's."""
+    caps = caps_in_force(record, state, catalog.providers, asked)
     if options.budget is msgspec.UNSET:
         return caps
     return msgspec.structs.replace(caps, run=options.budget)
-
-
-def _idle_caps(caps: Caps, lanes: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Warnings of caps that no lane is under."""
-    return tuple(
-        f"budget: no request goes to {scope}, so its cap will never bite" for scope in caps.without_lane(lanes)
-    )
-
-
-def _require_prices(run: Opened) -> None:
-    """Raise InputError where a row of a lane under a cap has no known price, or no bound of it."""
-    checks = [PriceCheck.of(x.provider, x.model, run.catalog, run.caps) if x.open else None for x in run.state.lanes]
-    if not any(check is not None and check.needs_bodies for check in checks):
-        return
-    requests = RequestsFile(run.folder, run.state)
-    try:
-        for row in range(len(run.state)):
-            check = checks[run.state.lane_of[row]]
-            if check is not None and check.needs_bodies and run.state.is_open(row):
-                check.check(bytes(requests.read(row).body))
-    finally:
-        requests.close()
 
 
 def _require_logs(folder: Path) -> None:
@@ -254,8 +237,7 @@ def _reopen_with(
     """A run folder and, again, what it was made from: put back what is missing, find what has changed."""
     if asked.source.kind != record.source.kind:
         raise InputError(f"made from another source, the {record.source.kind} {record.source.name}", file=folder)
-    spec_changed = asked.spec is not None and asked.spec.text != record.spec_text
-    caps = caps_of(state, asked.spec, options, spec_changed)
+    caps = caps_of(record, state, catalog, options, asked.spec)
     check = RequestCheck(asked.job, catalog, asked.path, None, record.provider_override, progress, caps=caps)
     if asked.source.sha256 == record.source.sha256:
         if _items_missing(folder, record):
@@ -272,7 +254,7 @@ def _reopen_with(
     difference = compare(folder, state, check.rows())
     if difference.any:
         _refuse_unless_wanted(difference, record, asked, folder, options)
-    if difference.any or behind:
+    if difference.any or behind or (asked.spec is not None and asked.spec.text != record.spec_text):
         found.edit = Edit(difference, asked, check)
     return found
 

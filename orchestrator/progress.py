@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestrator.amounts import dollars
 from orchestrator.engine import Engine
 from outputs.fold import LaneTotals
 
@@ -88,10 +89,14 @@ def _bounds(engine: Engine) -> str:
     if (cap := engine.budget.caps.run) is not None:
         budget = engine.budget
         spent, reserved = budget.settled_usd + budget.maybe_usd, budget.reserved_usd
-        parts.append(f"budget: ${spent:,.4f} of ${cap:,.2f} spent, ${reserved:,.4f} reserved")
+        parts.append(f"budget: {dollars(spent)} of {dollars(cap)} spent, {dollars(reserved)} reserved")
     if engine.deadline is not None:
-        parts.append(f"until {datetime.fromtimestamp(engine.deadline.at):%H:%M:%S}")
+        parts.append(f"until {_moment(datetime.fromtimestamp(engine.deadline.at), datetime.now())}")
     return ", ".join(parts)
+
+
+def _moment(at: datetime, now: datetime) -> str:
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def _eta(left: int, rate: float) -> float | None:

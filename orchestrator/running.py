@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import orjson
 from rich.console import Console
 
+from orchestrator.control import CONTROL
 from orchestrator.display import shown
 from orchestrator.engine import Engine, StopKind
 from orchestrator.folder_lock import live_pid
@@ -21,7 +22,9 @@ from orchestrator.on_stop import run_on_stop, stop_environment
 from orchestrator.opening import Opened, Options, opened
 from orchestrator.session import Result, send
 from orchestrator.showing import result_json, show_result
+from outputs.disk import FULL
 from outputs.run_record import read_run_record
+from prompts.input_error import InputError
 from prompts.plain_text import plain_text
 
 T = TypeVar("T")
@@ -99,9 +102,10 @@ def _tell_of_stop(on_stop: str | None, result: Result) -> None:
 
 def _tell_of_crash(on_stop: str | None, run: Opened, error: BaseException) -> None:
     lanes = run.state.lanes
+    code, reason = _why_no_result(error)
     environment = stop_environment(
-        reason=f"an error of our own: {type(error).__name__}: {error}",
-        exit_code=130 if isinstance(error, KeyboardInterrupt | asyncio.CancelledError) else 1,
+        reason=reason,
+        exit_code=code,
         run=run.folder,
         answered=sum(lane.answered for lane in lanes),
         failed=sum(lane.failed for lane in lanes),
@@ -111,16 +115,41 @@ def _tell_of_crash(on_stop: str | None, run: Opened, error: BaseException) -> No
     _run_on_stop(on_stop, environment)
 
 
+def _why_no_result(error: BaseException) -> tuple[int, str]:
+    """(exit code, sentence) of a session that broke off, as the command will end."""
+    if isinstance(error, InputError):
+        return 2, str(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return 8, f"the disk is full: {error}"
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted"
+    return 1, f"an error of our own: {type(error).__name__}: {error}"
+
+
 def _run_on_stop(on_stop: str | None, environment: Mapping[str, str]) -> None:
-    if on_stop is not None and (wrong := run_on_stop(on_stop, environment)) is not None:
+    if on_stop is None:
+        return
+    with _hung_up_on():
+        wrong = run_on_stop(on_stop, environment)
+    if wrong is not None:
         say(wrong)
+
+
+@contextlib.contextmanager
+def _hung_up_on() -> Iterator[None]:
+    """A terminal that closes hangs up more than once: what is to be done at the end is done all the same."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _announce(run: Opened) -> None:
     simulated = " [simulated]" if run.record.simulated else ""
     for warning in run.warnings:
         say(plain_text(warning))
-    if run.edit is not None:
+    if run.edit is not None and run.edit.difference.any:
         say(f"what is asked for changed: {run.edit.difference}")
     if run.made:
         say(f"{run.folder}{simulated}: {run.to_send:,} requests to send")
@@ -141,24 +170,29 @@ async def _send(run: Opened, options: Options, quiet: bool) -> Result:
     if not ready.cancelled():
         engine = ready.result()
         _handle_signals(engine)
+        if not quiet and not (run.folder / CONTROL).is_socket():
+            say("no control socket can be made here: pause, unpause, stop and set will not reach this run")
         async with shown(engine, run.record.simulated, quiet):
             await asyncio.wait([sending])
     return sending.result()
 
 
 def _handle_signals(engine: Engine) -> None:
-    """The first Ctrl-C (or SIGTERM, or a terminal that closes) drains, the second stops at once."""
+    """The first Ctrl-C or SIGTERM drains, the second stops at once; a terminal that closes, however often, drains."""
+
+    def hang_up() -> None:
+        if engine.stopping is None:
+            say("\ndraining: waiting for calls in flight; Ctrl-C again stops at once")
+            engine.drain(StopKind.INTERRUPTED)
 
     def interrupt() -> None:
-        if engine.stopping is not None:
-            engine.abandon()
-            return
-        say("\ndraining: waiting for calls in flight; Ctrl-C again stops at once")
-        engine.drain(StopKind.INTERRUPTED)
+        hang_up() if engine.stopping is None else engine.abandon()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it to go on
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
 
 
 def tail_command(folder: Path, *, as_json: bool, follow_on: bool, earlier: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.amounts import dollars
 from orchestrator.budget import Budget, Caps
 from orchestrator.control import ControlServer
 from orchestrator.duplicates import Duplicates
@@ -134,8 +135,8 @@ def _duplicates(opened: Opened, options: Options) -> Duplicates | None:
     wanted = opened.state.dedupe if options.dedupe is None else options.dedupe
     if not wanted:
         return None
-    duplicates = Duplicates()
-    duplicates.note_answered(opened.folder, opened.state)
+    duplicates = Duplicates(opened.folder, opened.job.follows_up)
+    duplicates.note_answered(opened.state)
     return duplicates
 
 
@@ -149,7 +150,7 @@ async def _set_up(opened: Opened, engine: Engine, options: Options) -> None:
     for row in range(len(opened.state)):
         if opened.state.is_open(row) and row not in unwritten:
             engine.admit(row)
-    engine.answer_duplicates(opened.folder)
+    await engine.answer_duplicates()
 
 
 async def _simulator(opened: Opened, stack: contextlib.AsyncExitStack) -> str | None:
@@ -326,7 +327,8 @@ def _over_budget(engine: Engine) -> str:
     """Which caps are nearly used up, and what would let the rest go."""
     budget = engine.budget.describe()
     scopes = [
-        f"{name}: ${scope['settled_usd']:.4f} billed, ${scope['maybe_usd']:.4f} maybe, of ${scope['cap_usd']:.2f}"
+        f"{name}: {dollars(scope['settled_usd'])} billed, {dollars(scope['maybe_usd'])} maybe, "
+        f"of {dollars(scope['cap_usd'])}"
         for name, scope in budget["scopes"].items()
     ]
     return f"the budget has no room for {held(engine):,} rows ({'; '.join(scopes)}); a higher --budget lets them go"

@@ -96,17 +96,18 @@ def _state(status: Status) -> str:
     if status.silent:
         since = duration(time.time() - status.heartbeat.at)
         return f"running (pid {status.pid}), but nothing was heard of it for {since}: it may be stuck or asleep"
-    return f"{status.heartbeat.rest.get('state', 'running')} (pid {status.pid})"
+    return f"{status.state} (pid {status.pid})"
 
 
 def _bounds(status: Status) -> list[str]:
     """The caps and the deadline."""
     texts = []
     if status.caps != Caps():
-        spent = sum(lane.cost_usd + lane.maybe_usd + lane.unpriced_usd for lane in status.lanes)
+        spent = sum(lane.cost_usd + lane.unpriced_usd for lane in status.lanes)
+        maybe = sum(lane.maybe_usd for lane in status.lanes)
         caps = {"run": status.caps.run, **status.caps.providers, **status.caps.models}
         told = ", ".join(f"{name} {money(usd)}" for name, usd in caps.items() if usd is not None)
-        texts.append(plain_text(f"budget: {money(spent)} spent or maybe spent; caps: {told or 'none'}"))
+        texts.append(plain_text(f"budget: {money(spent)} spent, {money(maybe)} maybe spent; caps: {told or 'none'}"))
     if status.heartbeat is not None and status.heartbeat.rest.get("deadline"):
         texts.append(plain_text(f"deadline: {status.heartbeat.rest['deadline']}"))
     return texts

@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 
 from orchestrator.budget import Caps
+from orchestrator.caps import caps_in_force
 from orchestrator.estimates.against_actual import compare_estimate
 from orchestrator.folder_lock import live_pid
 from orchestrator.heartbeat import Heartbeat, is_silent, read_heartbeat
-from orchestrator.sources import recorded_spec
 from outputs.fold import LaneTotals, RunState, fold
 from outputs.journal import Log
 from outputs.log_reader import read_lines
 from outputs.records import EventLine
-from outputs.run_record import RunRecord, read_run_record
+from outputs.run_record import read_run_record
 from prompts.input_error import InputError
 
 _RATE_WINDOW_S = 60.0
@@ -59,11 +59,21 @@ class Status:
     def unsent(self) -> int:
         return self.asked - self.answered - self.failed
 
+    @property
+    def state(self) -> str:
+        """One word: stopped, running, or where its process says more: sending, paused, draining, silent."""
+        if self.pid is None:
+            return "stopped"
+        if self.silent:
+            return "silent"
+        return "running" if self.heartbeat is None else str(self.heartbeat.rest.get("state", "running"))
+
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
         document: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
         document["unsent"] = self.unsent
         document["running"] = self.pid is not None
+        document["state"] = self.state
         if self.heartbeat is not None:
             document["heartbeat"] = {"at": self.heartbeat.at, "pid": self.heartbeat.pid, **self.heartbeat.rest}
         return document
@@ -79,7 +89,7 @@ def read_status(folder: Path) -> Status:
             state.settle_open_as_killed(row)
     stop = state.last_event if state.last_event is not None and state.last_event.event == "stop" else None
     lanes = tuple(state.lanes)
-    beat = read_heartbeat(folder) if pid is not None else None
+    beat = _heartbeat(folder, pid)
     if len(state) < record.requests:
         what = f"{record.source.kind} {record.source.name}"
         raise InputError(f"lines of it are lost; run the {what} again to put them back", file=folder)
@@ -103,26 +113,30 @@ def read_status(folder: Path) -> Status:
         last_stop=None if stop is None else stop.reason,
         exit_code=None if stop is None else stop.exit_code,
         lanes=lanes,
-        caps=_caps(record, state),
+        caps=caps_in_force(record, state, record.catalog),
         heartbeat=beat,
         silent=beat is not None and is_silent(beat, time.time()),
-        expected=_expected(state, stop),
+        expected=_expected(folder, state, pid, stop),
     )
 
 
-def _caps(record: RunRecord, state: RunState) -> Caps:
-    """The caps that hold: those that the log has last, else those of the spec."""
-    if state.budget is not None:
-        return Caps.from_record(state.budget)
-    spec = recorded_spec(record, record.catalog)
-    return Caps() if spec is None else Caps.from_spec(spec.budget)
+def _heartbeat(folder: Path, pid: int | None) -> Heartbeat | None:
+    """The beat of the process that works on the run, not one that a killed process left."""
+    beat = None if pid is None else read_heartbeat(folder)
+    return beat if beat is not None and pid in (0, beat.pid) else None
 
 
-def _expected(state: RunState, stop: EventLine | None) -> tuple[dict[str, Any], ...]:
+def _expected(folder: Path, state: RunState, pid: int | None, stop: EventLine | None) -> tuple[dict[str, Any], ...]:
     if state.estimate is None:
         return ()
-    until = time.time() if stop is None else stop.at
+    until = time.time() if pid is not None else _last_written(folder) if stop is None else stop.at
     return tuple(compare_estimate(state.estimate, state.lanes, max(0.0, until - state.estimate_at)))
+
+
+def _last_written(folder: Path) -> float:
+    """About when a killed session ended."""
+    logs = (folder / log.file_name for log in (Log.ATTEMPTS, Log.RESPONSES, Log.ERRORS))
+    return max((log.stat().st_mtime for log in logs if log.exists()), default=0.0)
 
 
 def _recent_rate(path: Path) -> float:

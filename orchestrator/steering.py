@@ -25,13 +25,15 @@ class Steering:
 
     def handle(self, command: Command) -> dict[str, object]:
         """Do what is asked; returns how the run stands then. Raises InputError where that cannot be."""
-        if self.engine.stopping is not None and not isinstance(command, Stop):
+        if self.engine.ending and not isinstance(command, Stop):
             raise InputError("the run is ending")
         match command:
             case Pause():
                 self.engine.pause(True)
             case Unpause():
                 self.engine.pause(False)
+            case Stop() if self.engine.ending:
+                return self.describe()  # its last event may be on disk already
             case Stop():
                 self.engine.drain(StopKind.STOPPED)
             case Adjust():
@@ -41,9 +43,11 @@ class Steering:
 
     def _adjust(self, command: Adjust) -> None:
         keys = [(split_limit_key(key, self.engine.catalog.providers), value) for key, value in command.limits.items()]
-        for key, _ in keys:
+        for key, value in keys:
             if not self.engine.maker.has_limit(key.provider, key.pattern or "", key.name):
                 raise InputError(_no_such_limit(key), field="limit")
+            if key.name == "concurrency" and not value.is_integer():
+                raise InputError(f"concurrency is a whole number, not {value:g}", field="limit")
         if command.budget_usd is not msgspec.UNSET:
             self._set_budget(command.budget_usd)
         for key, value in keys:
@@ -91,9 +95,13 @@ def log_caps(engine: Engine, caps: Caps) -> None:
 
 def state_of(engine: Engine) -> str:
     """One word."""
-    if engine.stopping is not None:
+    if engine.ending or (engine.lanes and all(_sends_no_more(lane) for lane in engine.lanes.values())):
         return "draining"
     return "paused" if engine.paused else "sending"
+
+
+def _sends_no_more(lane: Lane) -> bool:
+    return lane.stopped is not None or lane.late_for is not None
 
 
 def held(engine: Engine) -> int:

@@ -401,3 +401,15 @@ async def test_the_key_goes_out_and_stays_out_of_the_folder(
     assert set(sent) == {"Bearer sk-canary-123"}
     for file in folder.out.iterdir():
         assert b"canary" not in file.read_bytes()
+
+
+async def test_a_day_that_is_used_up_ends_the_lane(folder: Folder) -> None:
+    """No more calls go out than a day allows, over sessions too, and nobody waits for tomorrow."""
+    folder.limits = {"rpd": 3}
+    result = await folder.run(5)
+    assert (result.exit_code, result.answered, result.sent) == (6, 3, 3)
+    assert "for the day are used up" in result.reason
+    again = await folder.run(5)
+    assert (again.exit_code, again.sent) == (6, 0)
+    folder.limits = {"rpd": 4}
+    assert (await folder.run(5)).sent == 1

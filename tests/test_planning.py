@@ -212,7 +212,7 @@ def test_a_plan_fits_100_columns(
     work.write([line(f"r{n}", "hello", body={"model": name, "max_tokens": 9000}) for n in range(300)])
     plan = make_plan(work.folder / "m.jsonl", Options(out=work.run_folder))
     show_plan(plan)
-    table = capsys.readouterr().out.splitlines()[1:4]
+    table = capsys.readouterr().out.splitlines()[1:3]
     assert max(map(len, table)) <= 100
     cells = table[1].split()
     assert " ".join(cells[1:]) == "300 2,400 4,500 to 2.70M $0.0510 to $27.01 2s to 1m34s concurrency"

@@ -18,7 +18,7 @@ from orchestrator.making import check_usable
 from orchestrator.opening import SIMULATOR, Options, caps_of, is_run
 from orchestrator.reconcile import compare
 from orchestrator.requests_file import NewRow, RequestsFile
-from orchestrator.sources import Asked, Progress, check_path, read_source, recorded_spec, silent
+from orchestrator.sources import Asked, Progress, check_path, read_source, silent
 from outputs.fold import RunState, fold
 from outputs.run_record import RunRecord, read_run_record
 from prompts.input_error import InputError
@@ -90,14 +90,15 @@ def make_plan(
     if source.is_dir():
         record, state = read_run_record(source), fold(source)
         plan = Plan(source, source, is_new=False)
-        plan.budget_usd = caps_of(state, recorded_spec(record, catalog.providers), options).run
+        plan.budget_usd = caps_of(record, state, catalog, options).run
         counter = PlanCounter(catalog.with_recorded(record.catalog), options.concurrency)
         _plan_recorded(plan, counter, state)
     else:
         asked = read_source(source, catalog.providers)
         folder = options.out or asked.default_out
         plan = Plan(source, folder, not is_run(folder))
-        plan.budget_usd = caps_of(None if plan.is_new else fold(folder), asked.spec, options).run
+        made = None if plan.is_new else read_run_record(folder)
+        plan.budget_usd = caps_of(made, None if made is None else fold(folder), catalog, options, asked.spec).run
         counter = _plan_source(plan, asked, catalog, options, progress)
     plan.seconds_left = None if options.deadline is None else options.deadline.left_s(time.time())
     _conclude(plan, counter, options.concurrency)

@@ -22,16 +22,23 @@ def show_plan(plan: Plan) -> None:
         _print(console, f"what is asked for changed: {plan.changes}")
     if not plan.lanes:
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("lane", overflow="fold")
-    for heading in ("rows", "tokens in", "tokens out", "cost", "time"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("waits for", no_wrap=True)
-    for lane in plan.lanes:
-        table.add_row(*(Text(plain_text(cell)) for cell in _cells(lane)))
-    console.print(table)
+    console.print(_table(plan))
     for line in (*map(_note, plan.lanes), *_verdicts(plan)):
         _print(console, line)
+
+
+def _table(plan: Plan) -> Table:
+    """A row for each lane. A narrow terminal cuts names, which stand in full beneath, never numbers."""
+    rows = [_cells(lane) for lane in plan.lanes]
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("lane")
+    for number, heading in enumerate(("rows", "tokens in", "tokens out", "cost", "time"), 1):
+        widest = max(len(cells[number]) for cells in rows)
+        table.add_column(heading, justify="right", no_wrap=True, min_width=max(widest, len(heading)))
+    table.add_column("waits for", no_wrap=True, min_width=max(len(cells[-1]) for cells in rows))
+    for name, *cells in rows:
+        table.add_row(Text(plain_text(name), no_wrap=True, overflow="ellipsis"), *(Text(plain_text(x)) for x in cells))
+    return table
 
 
 def _print(console: Console, line: str) -> None:

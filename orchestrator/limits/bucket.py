@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from orchestrator.limits.gate import Alarm, Gate
 
-BURST_S = 0.02  # what was not used for longer than this is gone: no minute's quota at once
+BURST_S = 0.1  # what was not used for longer than this is gone: late timers are made up for, no more
 
 
 class Bucket:
@@ -33,9 +33,13 @@ class Bucket:
         self._free_at += difference / self.rate
 
     def set_rate(self, rate: float, now: float) -> None:
-        """Another rate from now on; a debt is paid off at the new one."""
-        debt = max(0.0, self._free_at - now) * self.rate
-        self._free_at = min(self._free_at, now) + debt / rate
+        """Another rate from now on; a debt is paid off sooner at a higher one, and never later at a lower one.
+
+        A rate that falls to next to nothing for a while, because others use the same key, would else hold a lane with a
+        debt for hours.
+        """
+        debt_s = max(0.0, self._free_at - now)
+        self._free_at = min(self._free_at, now) + debt_s * min(1.0, self.rate / rate)
         self.rate = rate
 
 

@@ -4,10 +4,11 @@ import random
 
 from orchestrator.retry import throttled_wait_s
 
-_JITTER = 0.1  # of what the provider asked for, so that clients that were refused together do not come back together
+_JITTER = 0.2  # of what the provider asked for, so that clients that were refused together do not come back together
 _JITTER_S = 0.05
 _UNANSWERED = 3.0  # a probe that is not refused in so many times the time a refusal takes was let in
 _LEAST_S = 0.2
+_FIRST_S = 0.1  # the first wait, where nobody says how long; up to twice as long
 
 
 class Cooldown:
@@ -77,8 +78,10 @@ class Cooldown:
         return is_new
 
     def _wait_s(self, retry_after_s: float | None) -> float:
+        if retry_after_s is None and self.in_a_row == 1:  # a small bucket fills in no time
+            return _FIRST_S * (1 + self._draw.random())
         if retry_after_s is None:
-            return throttled_wait_s(self.in_a_row)
+            return throttled_wait_s(self.in_a_row - 1)
         return retry_after_s * (1 + _JITTER * self._draw.random()) + _JITTER_S * self._draw.random()
 
     def _let_in(self) -> None:

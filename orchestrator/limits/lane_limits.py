@@ -95,6 +95,7 @@ class LaneLimits:
     def enter(self, waiter: Waiter, row: int, size: int, now: float) -> None:
         """The call of this row, whose line has so many bytes, goes out."""
         self.cooldown.sent(now)
+        self.learned.sent()
         if not self._gates:
             return
         self._queued = None
@@ -135,8 +136,7 @@ class LaneLimits:
     ) -> None:
         """A call of the row that went out at `sent` was answered."""
         self.cooldown.accepted(sent)
-        self.learned.accepted()
-        self.concurrency.answered(in_flight)
+        self.concurrency.answered(in_flight, now)
         if self._expected and (expected := self._expected.pop(row, None)) is not None and usage is not None:
             self._settle(expected, usage)
         if now >= self._next_read:
@@ -149,13 +149,14 @@ class LaneLimits:
         self.failed(row, unbilled=True)
         self._unread = 0
         self._read(headers, now)
+        self.learned.refused()
+        resumed = self.cooldown.until
         if not self.cooldown.refused(sent, now, retry_after_s):
             return
-        self.concurrency.episode(in_flight)
         if self.live:
             self._cut_share()
         else:
-            self.learned.episode(now, paced=self.told.any)
+            self._blame_us(now, resumed, in_flight)
         self._pace(now)
         wait_s = round(self.cooldown.until - now, 3)
         self._tell("cooldown", {"wait_s": wait_s, "in_a_row": self.cooldown.in_a_row})
@@ -197,8 +198,16 @@ class LaneLimits:
             for reading in readings:
                 self.live.setdefault(reading.resource, LiveLimit()).read(reading, now)
             self._unread = 0 if readings else _LOOK_AGAIN
+            if readings:
+                self.concurrency.trust()  # the pace is known from now on, and is what limits us
         self._unread -= 1
         self._pace(now)
+
+    def _blame_us(self, now: float, resumed: float, in_flight: int) -> None:
+        """The first refusal is put down to the pace alone: a full start says little about how many may be in flight."""
+        if self._pacer is not None:
+            self.concurrency.episode(in_flight, now)
+        self.learned.episode(now, resumed, paced=self.told.any)
 
     def _cut_share(self) -> None:
         """The resource of which little is left takes the blame; where none is short, all do."""
@@ -217,7 +226,7 @@ class LaneLimits:
         elif self.live:
             rate = None
         else:
-            rate = self.learned.probe(now, used=self._pacer is not None and not self._pacer.is_open(now))
+            rate = self.learned.grow(now, used=self._pacer is not None and self._queued is self._pacer)
         if rate is not None:
             self._pace_requests(rate * 60, "header" if requests is not None else "learned")
 

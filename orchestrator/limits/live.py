@@ -7,8 +7,11 @@ too, what remains falls; all of them see that. The share of the limit that a lan
 
 with the level a few seconds ahead, by its trend. The first term is the same for all and the second is in proportion, so
 shares become equal (additive increase, multiplicative decrease, as of Chiu and Jain 1989), and settle where what
-remains is a little below the target: neither empty, which is refused, nor full, which is wasted.
+remains is a little below the target: neither empty, which is refused, nor full, which is wasted. Where readings are
+far apart, what lies between them counts for growth only: one reading after a long silence must not end a lane.
 """
+
+import math
 
 from providers.rate_headers import Reading
 
@@ -18,9 +21,10 @@ _CUT = 1.0  # a second, at nothing left
 _TARGET = 0.5  # of the most that was ever left
 _AHEAD_S = 10.0
 _SMOOTH_S = 1.0
-_LONGEST_STEP_S = 5.0
+_LONGEST_CUT_S = 1.0
+_LONGEST_GROWTH_S = 10.0
 _REFUSED = 0.85
-_LEAST = 0.001
+_LEAST = 0.01
 
 
 class LiveLimit:
@@ -52,6 +56,7 @@ class LiveLimit:
         if self.limit_per_second != limit:
             self._most = 0.0 if self.limit_per_second is None else self._most * limit / self.limit_per_second
             self.limit_per_second = limit
+            self._level, self._trend = None, 0.0
         if reading.remaining is None:
             return
         self._most = max(self._most, reading.remaining)
@@ -71,7 +76,7 @@ class LiveLimit:
         part = min(1.0, step / _SMOOTH_S)
         self._trend += part * ((level - self._level) / step - self._trend)
         self._level, self._read_at = level, now
-        self._adjust(min(step, _LONGEST_STEP_S), level, reset_s)
+        self._adjust(step, level, reset_s)
 
     def _adjust(self, step: float, level: float, reset_s: float | None) -> None:
         target = max(_TARGET * self._most, 1.0)
@@ -79,8 +84,8 @@ class LiveLimit:
         shortage = min(1.0, max(0.0, 1 - ahead / target))
         if reset_s and self._lasts(level, reset_s):
             shortage = 0.0
-        self.share += step * (_GROWTH - _CUT * self.share * shortage)
-        self.share = min(1.0, max(_LEAST, self.share))
+        kept = self.share * math.exp(-_CUT * shortage * min(step, _LONGEST_CUT_S))
+        self.share = min(1.0, max(_LEAST, kept + _GROWTH * min(step, _LONGEST_GROWTH_S)))
 
     def _lasts(self, level: float, reset_s: float) -> bool:
         """Whether what is left lasts until the reset although all go on as they do: a window that is nearly over."""

@@ -17,7 +17,7 @@ from orchestrator.limits.gate import Gate
 MARGIN = 0.99  # of a limit that was told: clocks differ, and networks squeeze calls together
 _POLL_S = 0.001
 _MIN_PERIOD_S = 0.1
-_SLACK_S = 0.02  # what was lost to polling and late timers is made up for, up to this
+_SLACK_S = 0.05  # what was lost to polling and late timers is made up for, up to this
 
 
 def burst(rpm: float) -> tuple[int, float]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from orchestrator.budget import Fit
+from orchestrator.budget import Fit, LaneBudget
 from orchestrator.lane import Lane
 from orchestrator.limits.lane_limits import LaneLimits, Told
 from providers.catalog import load_catalog
@@ -35,6 +35,7 @@ def make_lane(
         transport=_NoTransport(),
         rates=None,
         concurrency=concurrency,
+        budget=LaneBudget("simulator/m"),
         limits=limits or LaneLimits(Told(), 1000),
         size_of=size_of,
         fit=fit,

@@ -17,118 +17,46 @@ from orchestrator.limits.gate import Gate
 from orchestrator.limits.lane_limits import LaneLimits, Told
 from orchestrator.limits.pacer import Pacer
 from orchestrator.retry import Policies
-from providers.simulator.limits import Limits, retry_headers
-from providers.simulator.settings import SimulatorSettings
-from providers.wire import Billing, Failure, FailureKind, Usage
+from providers.wire import Usage
 from tests.harness.lanes import make_lane
+from tests.harness.rate_case import Case, Seen
+from tests.harness.rate_provider import Provider
 from tests.harness.virtual_time import run_virtual
 
 BYTES_A_TOKEN = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One scenario. `told`: limits by their catalog names that the client knows beforehand."""
-
-    rpm: float | None = 600.0
-    tpm: float | None = 200_000.0
-    told: dict[str, float] = field(default_factory=dict)
-    headers: bool = True
-    retry_after: bool = True
-    lanes: int = 1
-    processes: int = 1  # each with lanes of its own, which share nothing
-    concurrency: int = 256
-    latency_s: tuple[float, float] = (0.5, 3.0)
-    prompt_tokens: tuple[int, int] = (20, 600)
-    output_tokens: tuple[int, int] = (10, 200)
-    burst_s: float = 60.0
-    change_at_s: float | None = None  # when the limits are multiplied by `change`
-    change: float = 1.0
-    storm_s: tuple[float, float] | None = None  # all is refused between these
-    warm_up_s: float = 120.0
-    measured_s: float = 300.0
-    seed: int = 0
-
-
-@dataclass(slots=True)
-class Seen:
-    """What the provider saw in the measured time. `use` is the share of the limit that binds most."""
-
-    use: float = 0.0
-    refused_share: float = 0.0
-    accepted: int = 0
-    refused: int = 0
-    by_lane: list[int] = field(default_factory=list)
-    refusals: list[float] = field(default_factory=list)  # seconds since the start, over the whole time
-    calls: list[float] = field(default_factory=list)
-
-
-class _Provider:
-    def __init__(self, case: Case, clock: Callable[[], float]) -> None:
-        self.case, self.clock = case, clock
-        self.start = clock()
-        settings = SimulatorSettings(rpm=case.rpm, tpm=case.tpm, burst_s=case.burst_s)
-        self.limits = Limits(settings, self.start)
-        self.changed = False
-        self.seen = Seen(by_lane=[0] * (case.lanes * case.processes))
-        self.tokens = 0
-
-    def elapsed(self) -> float:
-        return self.clock() - self.start
-
-    def measures(self) -> bool:
-        return self.case.warm_up_s <= self.elapsed() < self.case.warm_up_s + self.case.measured_s
-
-    def call(self, lane: int, prompt: int) -> Failure | None:
-        now, at = self.clock(), self.elapsed()
-        self._change(at)
-        self.seen.calls.append(at)
-        in_storm = self.case.storm_s is not None and self.case.storm_s[0] <= at < self.case.storm_s[1]
-        refusal = None if in_storm else self.limits.admit(prompt, now)
-        if refusal is None and not in_storm:
-            if self.measures():
-                self.seen.accepted += 1
-                self.seen.by_lane[lane] += 1
-                self.tokens += prompt
-            return None
-        self.seen.refusals.append(at)
-        self.seen.refused += self.measures()
-        wait_s = 5.0 if refusal is None else refusal.wait_s
-        told = float(retry_headers(wait_s)["retry-after-ms"]) / 1000 if self.case.retry_after else None
-        return Failure(FailureKind.THROTTLED, Billing.UNBILLED, "too fast", status=429, retry_after_s=told)
-
-    def _change(self, at: float) -> None:
-        case = self.case
-        if case.change_at_s is not None and at >= case.change_at_s and not self.changed:
-            self.changed = True
-            rpm, tpm = (None if limit is None else limit * case.change for limit in (case.rpm, case.tpm))
-            self.limits = Limits(SimulatorSettings(rpm=rpm, tpm=tpm, burst_s=case.burst_s), self.clock())
-
-    def charge(self, output: int) -> None:
-        self.limits.charge(output, self.clock())
-        if self.measures():
-            self.tokens += output
-
-    def headers(self) -> dict[str, str]:
-        return self.limits.headers(self.clock()) if self.case.headers else {}
-
-
 def measure(case: Case) -> Seen:
-    """Play a case through."""
-    return run_virtual(_play(case))
+    """Play a case through; the same case gives the same each time."""
+    before = random.getstate()
+    random.seed(case.seed)  # tenacity draws from the shared generator
+    try:
+        return run_virtual(_play(case))
+    finally:
+        random.setstate(before)
 
 
 async def _play(case: Case) -> Seen:
     clock = asyncio.get_running_loop().time
-    provider = _Provider(case, clock)
-    tasks: list[asyncio.Task[None]] = []
-    for process in range(case.processes):
-        told = _told(case, clock)
-        for number in range(case.lanes):
-            index = process * case.lanes + number
-            tasks += _start_lane(case, provider, index, told, clock)
+    provider = Provider(case, clock)
+    processes = [asyncio.create_task(_process(case, provider, process, clock)) for process in range(case.processes)]
     await asyncio.sleep(case.warm_up_s + case.measured_s)
-    return _tally(case, provider)
+    for process in processes:
+        if process.done():
+            process.result()
+        process.cancel()
+    await asyncio.gather(*processes, return_exceptions=True)
+    return provider.tally()
+
+
+async def _process(case: Case, provider: Provider, process: int, clock: Callable[[], float]) -> None:
+    await asyncio.sleep(process * case.starts_after_s)
+    told = _told(case, clock)
+    async with asyncio.TaskGroup() as workers:
+        for index in range(process * case.lanes, (process + 1) * case.lanes):
+            worker = _worker(case, provider, index, told, clock)
+            for _ in range(case.concurrency):
+                workers.create_task(worker.run())
 
 
 def _told(case: Case, clock: Callable[[], float]) -> Told:
@@ -144,33 +72,45 @@ def _on(gate: Gate, clock: Callable[[], float]) -> Gate:
     return gate
 
 
-def _start_lane(
-    case: Case, provider: _Provider, index: int, told: Told, clock: Callable[[], float]
-) -> list["asyncio.Task[None]"]:
+def _worker(case: Case, provider: Provider, index: int, told: Told, clock: Callable[[], float]) -> "_Worker":
     draw = random.Random(f"{case.seed} {index}")
-    sizes: dict[int, int] = {}
-
-    def size_of(row: int) -> int:
-        if row not in sizes:
-            sizes[row] = draw.randint(*case.prompt_tokens)
-        return sizes[row] * BYTES_A_TOKEN + 100
-
+    sizes = _Sizes(case, index, draw)
     limits = LaneLimits(told, case.concurrency, clock=clock, draw=random.Random(f"{case.seed} jitter {index}"))
-    lane = make_lane(limits=limits, size_of=size_of, clock=clock, concurrency=case.concurrency)
+    lane = make_lane(limits=limits, size_of=sizes.in_bytes, clock=clock, concurrency=case.concurrency)
     rate = (case.rpm or 6000) / 60
     for row in range(int(rate * 3 * (case.warm_up_s + case.measured_s)) + 1000):
         lane.add(row)
-    worker = _Worker(case, provider, index, lane, sizes, draw, clock)
-    return [asyncio.create_task(worker.run()) for _ in range(case.concurrency)]
+    return _Worker(case, provider, index, lane, sizes, draw, clock)
+
+
+@dataclass(slots=True)
+class _Sizes:
+    """Prompt tokens by row; a row has its size from when it is first looked at until it is answered."""
+
+    case: Case
+    lane: int
+    draw: random.Random
+    by_row: dict[int, int] = field(default_factory=dict)
+
+    def __getitem__(self, row: int) -> int:
+        if row not in self.by_row:
+            huge = self.case.huge
+            every, tokens = huge if huge is not None else (0, 0)
+            drawn = self.draw.randint(*self.case.tokens_of_lane(self.lane))
+            self.by_row[row] = tokens if every and row % every == every - 1 else drawn
+        return self.by_row[row]
+
+    def in_bytes(self, row: int) -> int:
+        return self[row] * BYTES_A_TOKEN + 100
 
 
 @dataclass(slots=True)
 class _Worker:
     case: Case
-    provider: _Provider
+    provider: Provider
     index: int
     lane: Lane
-    sizes: dict[int, int]
+    sizes: _Sizes
     draw: random.Random
     clock: Callable[[], float]
     policies: Policies = field(default_factory=Policies)
@@ -197,20 +137,6 @@ class _Worker:
         await asyncio.sleep(self.draw.uniform(*self.case.latency_s))
         output = self.draw.randint(*self.case.output_tokens)
         self.provider.charge(output)
-        usage = Usage(self.sizes.pop(row), output)
+        usage = Usage(self.sizes.by_row.pop(row), output)
         limits.answered(row, sent, self.clock(), usage, self.provider.headers(), self.lane.in_flight)
         self.lane.throttled_since.pop(row, None)
-
-
-def _tally(case: Case, provider: _Provider) -> Seen:
-    seen = provider.seen
-    minutes = case.measured_s / 60
-    change = case.change if provider.changed and (case.change_at_s or 0) <= case.warm_up_s else 1.0
-    shares = [0.0]
-    if case.rpm is not None:
-        shares.append(seen.accepted / (case.rpm * change * minutes))
-    if case.tpm is not None:
-        shares.append(provider.tokens / (case.tpm * change * minutes))
-    seen.use = max(shares)
-    seen.refused_share = seen.refused / max(1, seen.refused + seen.accepted)
-    return seen
