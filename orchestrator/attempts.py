@@ -70,10 +70,9 @@ class Attempts:
         """Make the attempt that `fit` has prepared. Raises WriteFailedError."""
         request, call, reserved = self._prepared.pop(row)
         taken = time.monotonic()
-        wall = time.time()
         attempt = self.state.attempts[row] + 1
-        seq = self.journal.append(Log.ATTEMPTS, lines.intent(request.seq, attempt, wall, reserved))
-        self.state.begin_attempt(row, attempt, reserved, wall)
+        seq = self.journal.append(Log.ATTEMPTS, lines.intent(request.seq, attempt, time.time(), reserved))
+        self.state.begin_attempt(row, attempt, reserved)
         await self.journal.intent_on_disk(seq)
         sent = Sent(row, request, attempt, reserved, taken, time.monotonic())
         got = await send(lane, slot, call)
@@ -178,11 +177,13 @@ def _bound(lane: Lane, body: bytes, input_tokens: int | None = None) -> float | 
 def _reserve_exactly(lane: Lane, body: bytes, bound: float) -> tuple[float, Fit]:
     """By exact tokens, which are fewer than bytes; they are only counted where the output alone would fit."""
     output = _bound(lane, body, 0)
-    if output is None or lane.budget.try_reserve(output) is not Fit.RESERVED:
+    if output is None or lane.provider.price_id != "openai":  # others count otherwise, whatever the model is called
         return bound, Fit.HELD
+    fit = lane.budget.try_reserve(output)
+    if fit is not Fit.RESERVED:
+        return bound, fit
     lane.budget.release(output)
-    # Others count otherwise, whatever the model is called: a compatible server, the simulator.
-    tokens = upper_bound_tokens(lane.model, body) if lane.provider.price_id == "openai" else None
+    tokens = upper_bound_tokens(lane.model, body)
     if tokens is None:
         return bound, Fit.HELD
     exact = _bound(lane, body, tokens) or bound

@@ -5,6 +5,7 @@ order they end. Nothing here waits, writes or knows the time. Money goes in and 
 billionths of a dollar (nanodollars): what is reserved or spent is rounded up, a cap down, and sums do not drift.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
@@ -79,11 +80,7 @@ class Caps(msgspec.Struct, frozen=True):
 
 def nanodollars(usd: float) -> int:
     """Whole nanodollars, rounded up; what is below 0 counts as 0."""
-    if usd <= 0:
-        return 0
-    scaled = usd * _NANO
-    whole = int(scaled)
-    return whole + 1 if scaled - whole > _NOISE else whole
+    return math.ceil(usd * _NANO - _NOISE) if usd > 0 else 0
 
 
 def round_up_usd(usd: float) -> float:

@@ -279,7 +279,7 @@ class Engine:
             try:
                 await self.attempts.make(lane, slot, row)
             finally:
-                lane.left(time.monotonic())
+                lane.left()
                 if lane.in_flight == 0:
                     self._check_quiet()
 

@@ -202,10 +202,10 @@ class Lane:
             self._wake(1)  # a worker that has done its call takes the next by itself; others wait to be told
         return row
 
-    def left(self, now: float) -> None:
+    def left(self) -> None:
         """A call that was taken here is over."""
         self.in_flight -= 1
-        self.limits.left(now)
+        self.limits.left()
 
     def _peek(self, now: float) -> int | None:
         if self._retries and self._retries[0][0] <= now:

@@ -52,7 +52,7 @@ class Cooldown:
 
     def accepted(self, sent: float) -> None:
         """A call that was sent then was answered."""
-        if sent >= self.began:
+        if (self.in_a_row or self._must_probe) and sent >= self.began:
             self._let_in()
 
     def given_back(self) -> None:

@@ -126,10 +126,10 @@ class LaneLimits:
 
     # After a call
 
-    def left(self, now: float) -> None:
+    def left(self) -> None:
         """A call is over, however it ended."""
         for slots in self.told.slots:
-            slots.leave(now)
+            slots.leave(self._clock())
 
     def answered(
         self, row: int, sent: float, now: float, usage: Usage | None, headers: Mapping[str, str], in_flight: int

@@ -118,7 +118,7 @@ class _Worker:
     async def run(self) -> None:
         while (row := await self.lane.take()) is not None:
             await self._call(row)
-            self.lane.left(self.clock())
+            self.lane.left()
 
     async def _call(self, row: int) -> None:
         sent = self.clock()
