@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.limits.bucket import BURST_S, Bucket, TokenGate
-from orchestrator.limits.ratio import TokenRatio, Tokens
+from orchestrator.limits.ratio import PLACES, TokenRatio, Tokens
 from providers.wire import Usage
 
 
@@ -21,15 +21,15 @@ def test_a_call_goes_once_the_debt_is_paid() -> None:
     """A call of 30 units at 10 a second holds the next one for three seconds, less the burst at the start."""
     bucket = Bucket(10.0)
     bucket.take(100.0, 30.0)
-    assert bucket.ready_at() == pytest.approx(103.0 - BURST_S)
+    assert bucket.free_at == pytest.approx(103.0 - BURST_S)
 
 
 def test_a_call_larger_than_a_minute_goes_and_is_paid_for_after() -> None:
     """It borrows: nothing has to be saved up for it."""
     bucket = Bucket(1.0)
-    assert bucket.ready_at() <= 0.0
+    assert bucket.free_at <= 0.0
     bucket.take(0.0, 600.0)
-    assert bucket.ready_at() == pytest.approx(600.0 - BURST_S)
+    assert bucket.free_at == pytest.approx(600.0 - BURST_S)
 
 
 def test_what_was_not_used_is_gone() -> None:
@@ -37,29 +37,29 @@ def test_what_was_not_used_is_gone() -> None:
     bucket = Bucket(10.0)
     bucket.take(0.0, 1.0)
     bucket.take(3600.0, 10.0)
-    assert bucket.ready_at() == pytest.approx(3601.0 - BURST_S)
+    assert bucket.free_at == pytest.approx(3601.0 - BURST_S)
 
 
 def test_a_settlement_moves_the_debt_both_ways() -> None:
     """More than was taken holds the next call longer, less lets it go sooner."""
     bucket = Bucket(10.0)
     bucket.take(0.0, 10.0)
-    before = bucket.ready_at()
+    before = bucket.free_at
     bucket.settle(20.0)
-    assert bucket.ready_at() == pytest.approx(before + 2.0)
+    assert bucket.free_at == pytest.approx(before + 2.0)
     bucket.settle(-25.0)
-    assert bucket.ready_at() == pytest.approx(before - 0.5)
+    assert bucket.free_at == pytest.approx(before - 0.5)
 
 
 def test_a_debt_is_paid_sooner_at_a_higher_rate_and_not_later_at_a_lower_one() -> None:
     """A pace that falls to next to nothing for a while does not hold a lane with a debt for hours."""
     bucket = Bucket(10.0)
     bucket.take(0.0, 100.0)
-    due = bucket.ready_at()
+    due = bucket.free_at
     bucket.set_rate(0.01, 0.0)
-    assert bucket.ready_at() == pytest.approx(due)
+    assert bucket.free_at == pytest.approx(due)
     bucket.set_rate(0.02, 0.0)
-    assert bucket.ready_at() == pytest.approx(due / 2)
+    assert bucket.free_at == pytest.approx(due / 2)
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0.1, 50)), min_size=1, max_size=60))
@@ -67,7 +67,7 @@ def test_no_more_flows_than_the_rate(calls: list[tuple[float, float]]) -> None:
     """Whatever is asked for and when, all but the last call fit into the time at the rate, and the burst."""
     bucket, now, taken = Bucket(10.0), 0.0, 0.0
     for pause, amount in calls:
-        now = max(now + pause, bucket.ready_at())
+        now = max(now + pause, bucket.free_at)
         assert taken <= 10.0 * (now + BURST_S) + 1e-6
         bucket.take(now, amount)
         taken += amount
@@ -132,6 +132,6 @@ def test_the_ratio_follows_what_answers_say() -> None:
 
 def test_a_limit_counts_its_own_tokens() -> None:
     """Input, output, or both together."""
-    tokens = Tokens(3.0, 4.0)
-    counted = {name: tokens.of(name) for name in ("input_tokens", "output_tokens", "tokens")}
+    tokens = Tokens(7.0, 3.0, 4.0)
+    counted = {name: tokens[PLACES[name]] for name in ("input_tokens", "output_tokens", "tokens")}
     assert counted == {"input_tokens": 3.0, "output_tokens": 4.0, "tokens": 7.0}

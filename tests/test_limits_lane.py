@@ -98,9 +98,9 @@ def test_a_row_that_was_refused_gives_its_tokens_back() -> None:
         play = _Play(Told(tokens=(gate,)))
         row = play.send()
         play.refuse(row)
-        after_refusal = gate.bucket.ready_at()
+        after_refusal = gate.bucket.free_at
         play.answer(play.send())
-        return after_refusal, gate.bucket.ready_at()
+        return after_refusal, gate.bucket.free_at
 
     refused, answered = run_virtual(play_it())
     assert refused <= 0.0

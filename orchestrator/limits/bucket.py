@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from orchestrator.limits.gate import Alarm, Gate
+from orchestrator.limits.ratio import PLACES
 
 BURST_S = 0.1  # what was not used for longer than this is gone: late timers are made up for, no more
 
@@ -14,23 +15,20 @@ class Bucket:
     So a call that is larger than any bucket borrows; it neither hangs nor starves.
     """
 
-    __slots__ = ("_free_at", "rate")
+    __slots__ = ("free_at", "rate")
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
-        self._free_at = float("-inf")
-
-    def ready_at(self) -> float:
-        """The moment (monotonic seconds) from which on the next call may go."""
-        return self._free_at
+        self.free_at = float("-inf")  # the moment (monotonic seconds) from which on the next call may go
 
     def take(self, now: float, amount: float) -> None:
         """A call of `amount` units goes."""
-        self._free_at = max(self._free_at, now - BURST_S) + amount / self.rate
+        earliest = now - BURST_S
+        self.free_at = (max(self.free_at, earliest)) + amount / self.rate
 
     def settle(self, difference: float) -> None:
         """A call turned out to need so many units more (or less, below 0) than was taken for it."""
-        self._free_at += difference / self.rate
+        self.free_at += difference / self.rate
 
     def set_rate(self, rate: float, now: float) -> None:
         """Another rate from now on; a debt is paid off sooner at a higher one, and never later at a lower one.
@@ -38,8 +36,8 @@ class Bucket:
         A rate that falls to next to nothing for a while, because others use the same key, would else hold a lane with a
         debt for hours.
         """
-        debt_s = max(0.0, self._free_at - now)
-        self._free_at = min(self._free_at, now) + debt_s * min(1.0, self.rate / rate)
+        debt_s = max(0.0, self.free_at - now)
+        self.free_at = min(self.free_at, now) + debt_s * min(1.0, self.rate / rate)
         self.rate = rate
 
 
@@ -49,6 +47,7 @@ class TokenGate(Gate):
     def __init__(self, resource: str, per_minute: float, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self.resource = resource
+        self.place = PLACES[resource]  # in Tokens
         self.bucket = Bucket(per_minute / 60)
         self._clock = clock
         self._alarm = Alarm()
@@ -64,10 +63,10 @@ class TokenGate(Gate):
         self.wake_first(now)
 
     def is_open(self, now: float) -> bool:
-        return self.bucket.ready_at() <= now
+        return self.bucket.free_at <= now
 
     def await_opening(self, now: float) -> None:
-        self._alarm.set(self.bucket.ready_at(), now, self._ring)
+        self._alarm.set(self.bucket.free_at, now, self._ring)
 
     def take(self, now: float, amount: float) -> None:
         self.bucket.take(now, amount)

@@ -41,10 +41,10 @@ class Gate:
 
     def enter(self, waiter: Waiter, now: float, amount: float) -> None:
         """A call of this many units passes."""
-        if self._queue and self._queue[0] is waiter:
-            self._queue.popleft()
         self.take(now, amount)
         if self._queue:
+            if self._queue[0] is waiter:
+                self._queue.popleft()
             self.wake_first(now)
 
     def take(self, now: float, amount: float) -> None:

@@ -71,6 +71,7 @@ class LaneLimits:
         self._tokens: dict[str, TokenGate] = {}
         self._gates: tuple[Gate, ...] = ()
         self._counting: tuple[TokenGate, ...] = ()
+        self._others: tuple[Gate, ...] = ()  # those that count calls
         self._expected: dict[int, tuple[int, Tokens]] = {}
         self._queued: Gate | None = None
         self._next_read = 0.0
@@ -99,15 +100,13 @@ class LaneLimits:
         if not self._gates:
             return
         self._queued = None
-        amount = 0.0
-        tokens = None
         if self._counting:
             tokens = self.ratio.expect(size)
             self._expected[row] = (size, tokens)
-        for gate in self._gates:
-            if tokens is not None and isinstance(gate, TokenGate):
-                amount = tokens.of(gate.resource)
-            gate.enter(waiter, now, amount)
+            for counting in self._counting:
+                counting.enter(waiter, now, tokens[counting.place])
+        for gate in self._others:
+            gate.enter(waiter, now, 1.0)
 
     def withdraw(self, waiter: Waiter, now: float) -> None:
         """The lane wants nothing just now."""
@@ -166,7 +165,7 @@ class LaneLimits:
         self.cooldown.given_back()
         if self._expected and (expected := self._expected.pop(row, None)) is not None and unbilled:
             for gate in self._counting:
-                gate.bucket.settle(-expected[1].of(gate.resource))
+                gate.bucket.settle(-expected[1][gate.place])
 
     def close(self) -> None:
         """Wake nobody any more."""
@@ -187,9 +186,9 @@ class LaneLimits:
     def _settle(self, expected: tuple[int, Tokens], usage: Usage) -> None:
         size, tokens = expected
         self.ratio.note(size, usage)
-        actual = Tokens(usage.input_tokens, usage.output_tokens)
+        actual = (usage.input_tokens + usage.output_tokens, usage.input_tokens, usage.output_tokens)
         for gate in self._counting:
-            gate.bucket.settle(actual.of(gate.resource) - tokens.of(gate.resource))
+            gate.bucket.settle(actual[gate.place] - tokens[gate.place])
 
     def _read(self, headers: Mapping[str, str], now: float) -> None:
         self._next_read = now + _READ_EVERY_S
@@ -254,6 +253,7 @@ class LaneLimits:
     def _rebuild(self) -> None:
         own = () if self._pacer is None else (self._pacer,)
         self._counting = (*self.told.tokens, *self._tokens.values())
+        self._others = (*self.told.daily, *self.told.slots, *self.told.pacers, *own)
         # Those that may be closed for longest come first; permits are taken last, when all else is open.
         self._gates = (*self.told.daily, *self.told.slots, *self._counting, *self.told.pacers, *own)
 

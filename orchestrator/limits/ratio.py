@@ -12,16 +12,14 @@ _MEMORY = 0.998  # an answer of 500 answers ago counts a third
 
 
 class Tokens(NamedTuple):
-    """Tokens of one call."""
+    """Tokens of one call, each at the place that `PLACES` has for a limit on it."""
 
+    total: float
     input: float
     output: float
 
-    def of(self, resource: str) -> float:
-        """The tokens that a limit on `resource` counts."""
-        if resource == "input_tokens":
-            return self.input
-        return self.output if resource == "output_tokens" else self.input + self.output
+
+PLACES = {"tokens": 0, "input_tokens": 1, "output_tokens": 2}
 
 
 class TokenRatio:
@@ -35,7 +33,8 @@ class TokenRatio:
 
     def expect(self, size: int) -> Tokens:
         """What a row of so many bytes will take."""
-        return Tokens(size * self._input / self._bytes, self._output / self._rows)
+        reads, writes = size * self._input / self._bytes, self._output / self._rows
+        return Tokens(reads + writes, reads, writes)
 
     def note(self, size: int, usage: Usage) -> None:
         """What a row of so many bytes took."""
