@@ -2,16 +2,14 @@
 
 import contextlib
 import shutil
-import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from processes import Child, ChildError, running
+from processes import running
 from program import UsageError
+from serving import await_port, free_port
 from workload import answer
 
-_READY_S = 10.0
 _CONFIGURATION = """
 daemon off;
 master_process off;
@@ -40,11 +38,11 @@ http {{
 def stub_server(folder: Path, core: int) -> Iterator[str]:
     """Serve from the folder, on this core; gives the base URL. Raises UsageError without nginx."""
     nginx = _nginx()
-    port = _free_port()
+    port = free_port()
     file = folder / "nginx.conf"
     file.write_text(_CONFIGURATION.format(port=port, answer=answer()), encoding="utf-8")
     with running([nginx, "-p", str(folder), "-c", str(file)], core) as server:
-        _await_port(port, server)
+        await_port(port, server)
         yield f"http://127.0.0.1:{port}/v1"
 
 
@@ -53,18 +51,3 @@ def _nginx() -> str:
     if found is None:
         raise UsageError("the stub server is nginx, which is not here: apt-get install nginx-light")
     return found
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _await_port(port: int, server: Child) -> None:
-    deadline = time.monotonic() + _READY_S
-    while time.monotonic() < deadline and server.process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.02)
-    raise ChildError(f"nginx does not listen: {server.said()}")
