@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from orchestrator.budget import Fit, round_up_usd
 from orchestrator.deciding import EndLane, Failed, TryAgain, decide
 from orchestrator.lane import Lane
@@ -23,6 +25,10 @@ from providers.wire import SIMULATED_HEADER, Answer, Billing, Failure, FailureKi
 
 # A row that may go: its request, its call, and what was reserved for it (None where it has no price).
 Prepared = tuple[RequestLine, HttpCall, float | None]
+
+
+_SHORTEST_SECRET = 8  # characters; a shorter one would be found where it is not
+_HIDDEN = "[key]"
 
 
 class Sent(NamedTuple):
@@ -120,6 +126,7 @@ class Attempts:
             self.end_lane(lane, EndLane("an answer cost more than was reserved for it", 4))
 
     def _failed(self, lane: Lane, sent: Sent, failure: Failure, headers: Mapping[str, str], body: bytes) -> None:
+        failure, body = _without_secret(lane, failure, body)
         line = lines.settlement(sent.request.seq, sent.attempt, time.time(), failure, body)
         self.journal.append(Log.ATTEMPTS, line)
         self.state.settle_attempt(sent.row, failure.billing, failure.kind.value)
@@ -149,7 +156,8 @@ class Attempts:
             return
         if failure.kind is FailureKind.TIMED_OUT:
             lane.latency.note(lane.provider.timeout_s)
-        lane.limits.failed(sent.row, unbilled=failure.billing is Billing.UNBILLED)
+        unbilled = failure.billing is Billing.UNBILLED
+        lane.limits.failed(sent.row, sent.taken, unbilled=unbilled, let_in=failure.kind is FailureKind.ROW_REFUSED)
 
     def _give_up(self, lane: Lane, sent: Sent, failure: Failure, body: bytes) -> None:
         lane.throttled_since.pop(sent.row, None)
@@ -164,6 +172,16 @@ class Attempts:
             line = lines.event("lane_stopped", time.time(), lane=lane.name, reason=ending.reason)
             self.journal.append(Log.EVENTS, line)
         lane.stop(ending.reason, ending.exit_code)
+
+
+def _without_secret(lane: Lane, failure: Failure, body: bytes) -> tuple[Failure, bytes]:
+    """What came back, without our key, which some providers echo."""
+    secret = lane.secret
+    if not secret or len(secret) < _SHORTEST_SECRET:
+        return failure, body
+    if secret in failure.message:
+        failure = msgspec.structs.replace(failure, message=failure.message.replace(secret, _HIDDEN))
+    return failure, body.replace(secret.encode(), _HIDDEN.encode())
 
 
 def _bound(lane: Lane, body: bytes, input_tokens: int | None = None) -> float | None:

@@ -6,6 +6,8 @@ from orchestrator.lane import Lane
 from orchestrator.retry import LANE_ENDING, Policies, outage_wait_s
 from providers.wire import Failure, FailureKind
 
+# Of these so many in a row say that nothing will come back. Only the first is worth waiting for without giving rows up.
+_BLOWS = frozenset({FailureKind.TRANSIENT, FailureKind.TIMED_OUT})
 OUTAGE = 3  # blows in a row after which the lane waits, longer each time, and gives no row up
 
 
@@ -57,8 +59,10 @@ def decide(lane: Lane, failed: Failed, policies: Policies, now: float, seconds_l
         return _spoken_for_all(lane, failure, longest_s, now)
     if failure.kind is FailureKind.THROTTLED:
         return _throttled(lane, failed, policies, longest_s, now)
-    if failure.kind is FailureKind.TRANSIENT and (outage := _outage(lane, failed, policies, now)) is not None:
-        return outage
+    if failure.kind in _BLOWS and (ending := _blow(lane, failed, policies, now)) is not None:
+        return ending
+    if failure.kind is FailureKind.TRANSIENT and lane.transient_run >= OUTAGE:
+        return TryAgain(max(lane.limits.cooldown.until, now))
     wait_s = policies.next_wait_s(failure.kind, failed.failed_attempts)
     return GiveUp() if wait_s is None else TryAgain(now + wait_s)
 
@@ -72,19 +76,17 @@ def _spoken_for_all(lane: Lane, failure: Failure, longest_s: float, now: float) 
     return EndLane(f"{failure.kind.value.replace('_', ' ')}: {failure.message}", 6)
 
 
-def _outage(lane: Lane, failed: Failed, policies: Policies, now: float) -> EndLane | TryAgain | None:
+def _blow(lane: Lane, failed: Failed, policies: Policies, now: float) -> EndLane | None:
     """Calls that fail together are one blow: a failure counts where its attempt began after the last that counted."""
+    most = policies.thresholds.failures_in_row
     if failed.began >= lane.transient_at:
         lane.transient_run += 1
         lane.transient_at = now
-        if lane.transient_run >= OUTAGE:
-            lane.cool_down(now + outage_wait_s(lane.transient_run - OUTAGE + 1))
-    most = policies.thresholds.failures_in_row
-    if lane.transient_run >= most:
-        return EndLane(f"{most} failures in a row, the last: {failed.failure.message}", 7)
-    if lane.transient_run >= OUTAGE:
-        return TryAgain(max(lane.limits.cooldown.until, now))
-    return None
+        if lane.transient_run >= OUTAGE and failed.failure.kind is FailureKind.TRANSIENT:
+            lane.limits.outage(now, now + outage_wait_s(lane.transient_run - OUTAGE + 1))
+    if lane.transient_run < most:
+        return None
+    return EndLane(f"{most} failures in a row, the last: {failed.failure.message}", 7)
 
 
 def _throttled(lane: Lane, failed: Failed, policies: Policies, longest_s: float, now: float) -> Decision:

@@ -52,6 +52,7 @@ class Lane:
         concurrency: int,
         limits: LaneLimits,
         budget: LaneBudget,
+        secret: str | None = None,
         size_of: Callable[[int], int],
         fit: Callable[[int], Fit] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -66,6 +67,7 @@ class Lane:
         self.concurrency = concurrency
         self.limits = limits
         self.budget = budget
+        self.secret = secret  # the provider's key, which some echo
         self.size_of = size_of
         self.fit = fit  # may be set once more, when the engine has the lane
         self.latency = LatencyGuess(provider.timeout_s)
@@ -108,6 +110,8 @@ class Lane:
         if self.stopped is not None:
             return f"stopped: {self.stopped.reason}"
         parts = ["paused" if self.paused else self.limits.note(self._clock())]
+        if self.awaits_money:
+            parts = ["waits for calls in flight to settle: the budget has no room beside them"]
         if self.late_for is not None:
             parts = ["no more calls: they would land after the deadline"]
         if self.held:

@@ -62,6 +62,7 @@ class LaneMaker:
             concurrency=self.concurrency,
             limits=LaneLimits(told, self.concurrency, on_event=on_event),
             budget=budget,
+            secret=key,
             size_of=size_of,
         )
 
@@ -103,7 +104,8 @@ class LaneMaker:
     def _gate(self, provider: str, pattern: str, name: str, value: float) -> Gate:
         key = (provider, pattern, name)
         if key not in self._gates:
-            self._gates[key] = make_gate(name, value)
+            self._gates[key] = gate = make_gate(name, value)
+            gate.label = f"{name} of {provider}" + (f' "{pattern}"' if pattern else "")
         return self._gates[key]
 
     def _base_url(self, provider: Provider) -> str:

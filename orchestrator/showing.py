@@ -31,7 +31,8 @@ def show_result(result: Result) -> None:
     if result.exit_code not in (0, 3):
         reason = plain_text(result.reason)
         console.print(f"stopped: {reason}; {result.unsent:,} left", markup=False, highlight=False, soft_wrap=True)
-        console.print(f"go on with: overnight run {result.folder}", markup=False, highlight=False, soft_wrap=True)
+        if result.unsent:
+            console.print(f"go on with: overnight run {result.folder}", markup=False, highlight=False, soft_wrap=True)
     elif result.failed:
         console.print(f"failed rows: overnight retry {result.folder}", markup=False, highlight=False, soft_wrap=True)
 

@@ -103,7 +103,7 @@ def test_retry_after_cools_the_whole_lane_down() -> None:
     lane.add(1)
     assert isinstance(_throttle(lane, 100.0, 20.0), TryAgain)
     assert lane.take_nowait(119.9) is None
-    assert lane.take_nowait(122.1) == 1
+    assert lane.take_nowait(124.2) == 1
 
 
 def test_a_row_throttled_for_an_hour_is_given_up() -> None:
@@ -139,3 +139,27 @@ def test_a_refused_row_fails_alone() -> None:
     lane = make_lane()
     assert _decide(lane, _failure(FailureKind.ROW_REFUSED)) == GiveUp()
     assert lane.stopped is None
+
+
+def test_calls_that_never_come_back_end_the_lane_too() -> None:
+    """A provider that only hangs is not fed with the whole manifest."""
+    lane = make_lane()
+    ends = [_decide(lane, _failure(FailureKind.TIMED_OUT), 2, float(at), float(at)) for at in range(1, MOST + 1)]
+    assert ends[:-1] == [GiveUp()] * (MOST - 1)
+    assert isinstance(ends[-1], EndLane)
+    assert ends[-1].exit_code == 7
+
+
+def test_an_outage_is_tried_with_one_call_at_a_time() -> None:
+    """Every call into an outage may be billed: after each rest only one goes."""
+    lane = make_lane()
+    for row in range(10):
+        lane.add(row)
+    for second in range(OUTAGE):
+        _fail(lane, float(second), float(second))
+    later = lane.limits.cooldown.until
+    assert lane.take_nowait(later) == 0
+    assert lane.take_nowait(later) is None
+    assert lane.take_nowait(later + 3600) is None
+    lane.limits.answered(0, later, later + 1, None, {}, 1)
+    assert lane.take_nowait(later + 1) == 1

@@ -413,3 +413,34 @@ async def test_a_day_that_is_used_up_ends_the_lane(folder: Folder) -> None:
     assert (again.exit_code, again.sent) == (6, 0)
     folder.limits = {"rpd": 4}
     assert (await folder.run(5)).sent == 1
+
+
+async def test_an_outage_is_met_with_one_call_at_a_time(folder: Folder, server: Server) -> None:
+    """Every call into it may be billed: after the first blows a single one finds out whether it is over."""
+
+    async def down(_text: str, _times: int, _request: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": {"message": "down"}}, status=500)
+
+    server.handler = down
+    result = await folder.run(300, thresholds=["failures_in_row=6"], concurrency=64)
+    assert result.exit_code == 7
+    assert (result.failed, result.answered) == (0, 0)
+    assert result.sent <= 3 * 64 + 3
+
+
+async def test_a_key_that_is_echoed_is_not_kept(
+    folder: Folder, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a provider says of our key is written without it."""
+    monkeypatch.setenv("HERE_KEY", "sk-verysecret-12345")
+    folder.settings["api_key_env"] = "HERE_KEY"
+
+    async def echo(_text: str, _times: int, request: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": {"message": f"no: {request.headers['Authorization']}"}}, status=401)
+
+    server.handler = echo
+    result = await folder.run(2)
+    assert result.exit_code == 6
+    assert "[key]" in result.reason
+    for path in folder.out.iterdir():
+        assert b"verysecret" not in path.read_bytes(), path

@@ -101,7 +101,9 @@ def test_a_probe_that_ends_otherwise_makes_room_for_another() -> None:
     one.refused(0.0, 1.0, 1.0)
     one.sent(one.until)
     assert not one.is_over(one.until)
-    one.given_back()
+    one.given_back(one.until - 0.5)
+    assert not one.is_over(one.until)
+    one.given_back(one.until)
     assert one.is_over(one.until)
 
 
@@ -112,3 +114,16 @@ def test_a_shorter_rest_never_cuts_a_longer_one(first: float, second: float) -> 
     one.rest(first)
     one.rest(second)
     assert one.until == 10.0
+
+
+def test_after_an_outage_a_single_call_finds_out_however_long_it_takes() -> None:
+    """A slow answer is not taken for a good one; once it is there, all may go."""
+    one = cooldown()
+    one.outage(1.0, 5.0)
+    assert not one.is_over(4.9)
+    assert one.is_over(5.0)
+    one.sent(5.0)
+    assert not one.is_over(500.0)
+    assert one.next_look(500.0) is None
+    one.accepted(5.0)
+    assert one.is_over(500.0)

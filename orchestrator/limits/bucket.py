@@ -71,6 +71,15 @@ class TokenGate(Gate):
     def take(self, now: float, amount: float) -> None:
         self.bucket.take(now, amount)
 
+    def settle(self, difference: float) -> None:
+        """A call turned out to need so many tokens more (or less, below 0) than was taken for it."""
+        self.bucket.settle(difference)
+        if difference < 0 and self._queue:
+            self.wake_first(self._clock())
+
+    def opens_in_s(self, now: float) -> float:
+        return self.bucket.free_at - now
+
     def close(self) -> None:
         self._alarm.cancel()
 

@@ -1,4 +1,6 @@
-"""What a refusal for speed asks of a lane: nothing until it is over, then one probe, then the rest. Pure."""
+"""What a refusal for speed, or an outage, asks of a lane: to send nothing for a while, then one probe, then the rest.
+
+Pure."""
 
 import random
 
@@ -21,6 +23,7 @@ class Cooldown:
         self.refused_since: float | None = None  # when the first of these began
         self._draw = draw or random.Random()
         self._must_probe = False
+        self._outage = False
         self._probe_sent: float | None = None
         self._refusal_s = 0.1  # how long a refusal takes, smoothed
 
@@ -33,14 +36,18 @@ class Cooldown:
         return self.probe_ends_at() <= now
 
     def probe_ends_at(self) -> float:
-        """When the probe that is out counts as let in, although its answer is not there."""
+        """When the probe that is out counts as let in, although its answer is not there; after an outage, never."""
+        if self._outage:
+            return float("inf")
         return (self._probe_sent or 0.0) + max(_LEAST_S, _UNANSWERED * self._refusal_s)
 
     def next_look(self, now: float) -> float | None:
         """When to ask again, where only time is in the way."""
         if now < self.until:
             return self.until
-        return self.probe_ends_at() if self._probe_sent is not None and not self.is_over(now) else None
+        if self._probe_sent is None or self._outage or self.is_over(now):
+            return None
+        return self.probe_ends_at()
 
     def sent(self, now: float) -> None:
         """A call goes out."""
@@ -55,13 +62,20 @@ class Cooldown:
         if (self.in_a_row or self._must_probe) and sent >= self.began:
             self._let_in()
 
-    def given_back(self) -> None:
-        """The probe, if one is out, ended in a way that says nothing about the limit: another may go."""
-        self._probe_sent = None
+    def given_back(self, sent: float) -> None:
+        """A call ended in a way that says nothing about the limit: if it was the probe, another may go."""
+        if self._probe_sent is not None and sent >= self._probe_sent:
+            self._probe_sent = None
 
     def rest(self, until: float) -> None:
         """Hold all calls until then, for another reason than a refusal; a shorter rest never cuts a longer one."""
         self.until = max(self.until, until)
+
+    def outage(self, now: float, until: float) -> None:
+        """Nothing comes back: hold all calls until then, and let a single one find out whether that is over."""
+        self.rest(until)
+        self.began = now
+        self._must_probe, self._probe_sent, self._outage = True, None, True
 
     def refused(self, sent: float, now: float, retry_after_s: float | None) -> bool:
         """A call was refused; returns whether that begins an episode."""
@@ -74,7 +88,7 @@ class Cooldown:
                 self.refused_since = now
         if is_new or retry_after_s is not None:
             self.until = max(self.until, now + self._wait_s(retry_after_s))
-        self._must_probe, self._probe_sent = True, None
+        self._must_probe, self._probe_sent, self._outage = True, None, False
         return is_new
 
     def _wait_s(self, retry_after_s: float | None) -> float:
@@ -85,6 +99,6 @@ class Cooldown:
         return retry_after_s * (1 + _JITTER * self._draw.random()) + _JITTER_S * self._draw.random()
 
     def _let_in(self) -> None:
-        self._must_probe, self._probe_sent = False, None
+        self._must_probe, self._probe_sent, self._outage = False, None, False
         self.in_a_row = 0
         self.refused_since = None

@@ -70,6 +70,9 @@ class DailyGate(Gate):
     def await_opening(self, now: float) -> None:
         self._alarm.set(now + self.wait_s() + 1.0, now, lambda: self.wake_first(self._clock()))
 
+    def opens_in_s(self, now: float) -> float:
+        return self.wait_s()
+
     def take(self, now: float, amount: float) -> None:
         self.count.add(self._wall())
 

@@ -19,6 +19,8 @@ class Waiter(Protocol):
 class Gate:
     """Whether a call may pass is said by `is_open`; what it takes, by `enter`."""
 
+    label = ""  # how people call it
+
     def __init__(self) -> None:
         self._queue: deque[Waiter] = deque()
 
@@ -35,6 +37,10 @@ class Gate:
     def is_open(self, now: float) -> bool:
         """Whether a call may pass now."""
         raise NotImplementedError
+
+    def opens_in_s(self, now: float) -> float:
+        """Seconds until it opens, where that is known; else 0."""
+        return 0.0
 
     def await_opening(self, now: float) -> None:
         """See to it that `wake_first` is called when the gate opens."""

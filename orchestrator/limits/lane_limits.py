@@ -12,7 +12,7 @@ from orchestrator.limits.daily import DailyGate
 from orchestrator.limits.gate import Gate, Waiter
 from orchestrator.limits.learned import LearnedRate
 from orchestrator.limits.live import LiveLimit
-from orchestrator.limits.pacer import MARGIN, Pacer
+from orchestrator.limits.pacer import MARGIN, MOST_RPM, Pacer
 from orchestrator.limits.ratio import TokenRatio, Tokens
 from orchestrator.limits.slots import Slots
 from providers.rate_headers import Resource, read_rate_headers
@@ -84,6 +84,7 @@ class LaneLimits:
     def admits(self, waiter: Waiter, now: float) -> bool:
         """Whether the lane's next call may go now. Where a gate is closed, the lane is woken when it opens."""
         if not self.cooldown.is_over(now):
+            self.withdraw(waiter, now)  # or the lanes behind it at a shared gate would wait for it
             return False
         for gate in self._gates:
             if not gate.admits(waiter, now):
@@ -145,7 +146,7 @@ class LaneLimits:
         self, row: int, sent: float, now: float, retry_after_s: float | None, headers: Mapping[str, str], in_flight: int
     ) -> None:
         """A call was refused for speed."""
-        self.failed(row, unbilled=True)
+        self._give_back(row, unbilled=True)
         self._unread = 0
         self._read(headers, now)
         self.learned.refused()
@@ -160,12 +161,24 @@ class LaneLimits:
         wait_s = round(self.cooldown.until - now, 3)
         self._tell("cooldown", {"wait_s": wait_s, "in_a_row": self.cooldown.in_a_row})
 
-    def failed(self, row: int, *, unbilled: bool) -> None:
-        """A call of the row ended without an answer; what it was taken to need is given back where nobody counts it."""
-        self.cooldown.given_back()
+    def failed(self, row: int, sent: float, *, unbilled: bool, let_in: bool) -> None:
+        """A call of the row, sent then, ended without an answer; `let_in`: it was looked at, and refused for itself."""
+        if let_in:
+            self.cooldown.accepted(sent)
+        else:
+            self.cooldown.given_back(sent)
+        self._give_back(row, unbilled=unbilled)
+
+    def outage(self, now: float, until: float) -> None:
+        """Nothing comes back: rest until then, and try with a single call."""
+        self.cooldown.outage(now, until)
+        self._tell("outage", {"wait_s": round(until - now, 3)})
+
+    def _give_back(self, row: int, *, unbilled: bool) -> None:
+        """What a call was taken to need is given back where nobody counts it."""
         if self._expected and (expected := self._expected.pop(row, None)) is not None and unbilled:
             for gate in self._counting:
-                gate.bucket.settle(-expected[1][gate.place])
+                gate.settle(-expected[1][gate.place])
 
     def close(self) -> None:
         """Wake nobody any more."""
@@ -177,9 +190,11 @@ class LaneLimits:
         wait_s = self.cooldown.until - now
         if wait_s > 0:
             return f"cooling down {wait_s:.0f} s"
-        if self._pacer is not None and not self._pacer.is_open(now):
-            return f"paced at {self._pacer.rpm:,.0f} a minute"
-        return ""
+        gate = self._queued
+        if gate is None:
+            return ""
+        opens_s = gate.opens_in_s(now)
+        return f"waits for {gate.label}" + (f" (opens in {opens_s:,.0f} s)" if opens_s >= 1 else "")
 
     # What was learned
 
@@ -188,7 +203,7 @@ class LaneLimits:
         self.ratio.note(size, usage)
         actual = (usage.input_tokens + usage.output_tokens, usage.input_tokens, usage.output_tokens)
         for gate in self._counting:
-            gate.bucket.settle(actual[gate.place] - tokens[gate.place])
+            gate.settle(actual[gate.place] - tokens[gate.place])
 
     def _read(self, headers: Mapping[str, str], now: float) -> None:
         self._next_read = now + _READ_EVERY_S
@@ -230,10 +245,12 @@ class LaneLimits:
             self._pace_requests(rate * 60, "header" if requests is not None else "learned")
 
     def _pace_requests(self, rpm: float, source: str) -> None:
+        rpm = min(rpm, MOST_RPM)
         if self._pacer is None:
             if _is_above(rpm, self.told.per_minute(Resource.REQUESTS)):
                 return
             self._pacer = Pacer(rpm, self._clock)
+            self._pacer.label = f"rpm, as {'headers tell it' if source == 'header' else 'refusals taught it'}"
             self._rebuild()
         elif _differs(rpm, self._pacer.rpm):
             self._pacer.set_rate(rpm)
@@ -244,7 +261,8 @@ class LaneLimits:
         if gate is None:
             if _is_above(per_minute, self.told.per_minute(resource)):
                 return
-            self._tokens[resource] = TokenGate(resource, per_minute, self._clock)
+            gate = self._tokens[resource] = TokenGate(resource, per_minute, self._clock)
+            gate.label = f"{resource.replace('_', ' ')} a minute, as headers tell it"
             self._rebuild()
         elif _differs(per_minute, gate.per_minute):
             gate.set_rate(per_minute)

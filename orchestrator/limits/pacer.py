@@ -17,6 +17,8 @@ from orchestrator.limits.gate import Gate
 MARGIN = 0.99  # of a limit that was told: clocks differ, and networks squeeze calls together
 _POLL_S = 0.001
 _MIN_PERIOD_S = 0.1
+MOST_RPM = 6e6  # more than a process can send; some write a very large number for "no limit"
+_YIELD_AFTER = 100
 _SLACK_S = 0.05  # what was lost to polling and late timers is made up for, up to this
 
 
@@ -41,7 +43,7 @@ class Pacer(Gate):
 
     def set_rate(self, rpm: float) -> None:
         """Another pace from now on."""
-        self.rpm = rpm
+        self.rpm = rpm = min(rpm, MOST_RPM)
         self._throttler.rate_limit, self._period = burst(rpm)
         self._throttler.period = self._period
         self._interval = 60 / rpm
@@ -58,6 +60,9 @@ class Pacer(Gate):
     def await_opening(self, now: float) -> None:
         if self._fetcher is None or self._fetcher.done():
             self._start()
+
+    def opens_in_s(self, now: float) -> float:
+        return self._due - now
 
     def take(self, now: float, amount: float) -> None:
         self._permits -= 1
@@ -80,5 +85,7 @@ class Pacer(Gate):
             self._throttler.period = self._period - min(lag, self._period / 2)
             async with self._throttler:
                 self._permits += 1
+            if self._permits % _YIELD_AFTER == 0:
+                await asyncio.sleep(0)  # others have work to do, too
             self._due += self._interval
             self.wake_first(self._clock())
