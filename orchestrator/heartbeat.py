@@ -27,16 +27,25 @@ class Heartbeat(msgspec.Struct, frozen=True):
     rest: dict[str, Any] = {}
 
 
-async def beat(folder: Path, compose: Callable[[], Mapping[str, object]], every_s: float = EVERY_S) -> None:
-    """Replace the folder's heartbeat every `every_s` seconds until cancelled; then remove it.
+async def beat(
+    folder: Path,
+    compose: Callable[[], Mapping[str, object]],
+    every_s: float = EVERY_S,
+    now: asyncio.Event | None = None,
+) -> None:
+    """Replace the folder's heartbeat every `every_s` seconds, and when `now` is set, until cancelled; then remove it.
 
     `compose` gives the fields beside `at` and `pid`: state, in_flight, held, spent_usd, cap_usd, deadline, lanes.
     """
     path = folder / HEARTBEAT
+    now = now or asyncio.Event()
     try:
         while True:
             await _written(path, _encode(compose()))
-            await asyncio.sleep(every_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await now.wait()
+            now.clear()
     finally:
         with contextlib.suppress(OSError):
             path.unlink()

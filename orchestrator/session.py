@@ -121,7 +121,7 @@ async def _engine(opened: Opened, options: Options) -> AsyncIterator[Engine]:
 async def _steered(folder: Path, engine: Engine) -> AsyncIterator[None]:
     """Listen to other terminals, and show them a heartbeat. Where there can be no socket, the run goes on without."""
     steering = Steering(engine)
-    beating = asyncio.create_task(beat(folder, steering.describe), name="heartbeat")
+    beating = asyncio.create_task(beat(folder, steering.describe, now=steering.changed), name="heartbeat")
     try:
         async with ControlServer(folder, steering.handle):
             yield

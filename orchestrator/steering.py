@@ -1,7 +1,8 @@
 """Steering a run from another terminal: what each command does to the engine, and what the heartbeat says of it."""
 
+import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ class Steering:
     """Handles commands for one engine."""
 
     engine: Engine
+    changed: asyncio.Event = field(default_factory=asyncio.Event)  # set after each command
 
     def handle(self, command: Command) -> dict[str, object]:
         """Do what is asked; returns how the run stands then. Raises InputError where that cannot be."""
@@ -39,6 +41,7 @@ class Steering:
             case Adjust():
                 self._adjust(command)
         self._log("control", **msgspec.to_builtins(command))
+        self.changed.set()
         return self.describe()
 
     def _adjust(self, command: Adjust) -> None:

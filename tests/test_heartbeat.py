@@ -140,3 +140,19 @@ def test_a_dead_process_is_not_called_silent() -> None:
     done.wait()
     for pid in (done.pid, 0, -1, 1 << 80):
         assert not is_silent(Heartbeat(at=0.0, pid=pid), 1e6)
+
+
+async def test_a_change_is_told_at_once(tmp_path: Path) -> None:
+    """Who has just changed something need not wait for the next beat to see it."""
+    state = {"state": "sending"}
+    changed = asyncio.Event()
+    beating = asyncio.create_task(beat(tmp_path, lambda: dict(state), 60.0, changed))
+    async with asyncio.timeout(10):
+        while read_heartbeat(tmp_path) is None:
+            await asyncio.sleep(0.01)
+        state["state"] = "paused"
+        changed.set()
+        while (last := read_heartbeat(tmp_path)) is None or last.rest["state"] != "paused":
+            await asyncio.sleep(0.01)
+    beating.cancel()
+    await asyncio.gather(beating, return_exceptions=True)
