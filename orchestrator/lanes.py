@@ -1,5 +1,6 @@
 """Making lanes: adapter, key, transport, rates and limits of one provider and model, shared where they are shared."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -120,15 +121,15 @@ class LaneMaker:
         return self._transports[name]
 
 
-def make_gate(name: str, value: float) -> Gate:
+def make_gate(name: str, value: float, clock: Callable[[], float] = time.monotonic) -> Gate:
     """The gate of a limit by its name in the catalog."""
     if name == "rpm":
-        return Pacer(value * MARGIN)
+        return Pacer(value * MARGIN, clock)
     if name == "rpd":
-        return DailyGate(value)
+        return DailyGate(value, clock)
     if name == "concurrency":
-        return Slots(int(value))
-    return TokenGate(_TOKENS[name], value * MARGIN)
+        return Slots(int(value), clock)
+    return TokenGate(_TOKENS[name], value * MARGIN, clock)
 
 
 def _of(gates: list[Gate], kind: type[AnyGate]) -> tuple[AnyGate, ...]:

@@ -13,7 +13,6 @@ from orchestrator.deciding import Failed, TryAgain, decide
 from orchestrator.lane import Lane
 from orchestrator.lanes import make_gate
 from orchestrator.limits.bucket import TokenGate
-from orchestrator.limits.gate import Gate
 from orchestrator.limits.lane_limits import LaneLimits, Told
 from orchestrator.limits.pacer import Pacer
 from orchestrator.retry import Policies
@@ -60,16 +59,11 @@ async def _process(case: Case, provider: Provider, process: int, clock: Callable
 
 
 def _told(case: Case, clock: Callable[[], float]) -> Told:
-    gates = [_on(make_gate(name, value), clock) for name, value in case.told.items()]
+    gates = [make_gate(name, value, clock) for name, value in case.told.items()]
     return Told(
         pacers=tuple(gate for gate in gates if isinstance(gate, Pacer)),
         tokens=tuple(gate for gate in gates if isinstance(gate, TokenGate)),
     )
-
-
-def _on(gate: Gate, clock: Callable[[], float]) -> Gate:
-    gate._clock = clock  # type: ignore[attr-defined]  # made as the catalog makes it, which gives no clock
-    return gate
 
 
 def _worker(case: Case, provider: Provider, index: int, told: Told, clock: Callable[[], float]) -> "_Worker":
