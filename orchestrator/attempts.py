@@ -86,7 +86,7 @@ class Attempts:
             self._failed(lane, sent, got, {}, b"")
             return
         status, headers, body = got
-        decoded = lane.adapter.decode(status, headers, body)
+        decoded = lane.adapter.decode(request.url, status, headers, body)
         if isinstance(decoded, Failure):
             self._failed(lane, sent, decoded, headers, body)
         else:

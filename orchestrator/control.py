@@ -22,7 +22,7 @@ import orjson
 from orchestrator.folder_lock import live_pid
 from prompts.input_error import InputError, split_fault
 from prompts.toml_text import near_miss
-from providers.catalog import Limits
+from providers.provider import Limits
 
 CONTROL = "control.sock"
 MOST_BYTES = 64 << 10  # of a command, and of its answer

@@ -14,7 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from providers.catalog import Provider
+from providers.provider import Provider
 from providers.wire import Billing, Failure, FailureKind, HttpCall
 
 MAX_BODY_BYTES = 64 << 20

@@ -18,8 +18,8 @@ from orchestrator.deadline import Deadline, LatencyGuess
 from orchestrator.http import Transport
 from orchestrator.limits.gate import Alarm
 from orchestrator.limits.lane_limits import LaneLimits
-from providers.catalog import Provider
 from providers.prices import Rates
+from providers.provider import Provider
 from providers.wire import Adapter
 
 _RESERVED, _WAIT = Fit.RESERVED, Fit.WAIT  # a look-up in the enum for each row is worth saving

@@ -16,8 +16,9 @@ from orchestrator.limits.lane_limits import LaneLimits, OnEvent, Told
 from orchestrator.limits.pacer import MARGIN, Pacer
 from orchestrator.limits.slots import Slots
 from providers.adapters import make_adapter
-from providers.catalog import EMBEDDED, Catalog, Limits, Provider
+from providers.catalog import EMBEDDED, Catalog
 from providers.prices import resolve_rates
+from providers.provider import Limits, Provider
 
 AnyGate = TypeVar("AnyGate", bound=Gate)
 _TOKENS = {"tpm": "tokens", "input_tpm": "input_tokens", "output_tpm": "output_tokens"}
@@ -49,7 +50,6 @@ class LaneMaker:
         """
         provider = self.catalog.provider(provider_name)
         key = require_key(provider_name, self.catalog)
-        headers = dict(provider.headers) | ({} if key is None else {"Authorization": f"Bearer {key}"})
         told = self.told(provider_name, model)
         for daily in told.daily:
             daily.count.preload(sent_by_hour)
@@ -57,7 +57,7 @@ class LaneMaker:
             provider_name=provider_name,
             model=model,
             provider=provider,
-            adapter=make_adapter(provider.protocol, self._base_url(provider), headers),
+            adapter=make_adapter(provider, model, self._base_url(provider), key),
             transport=self._transport(provider_name, provider),
             rates=resolve_rates(provider, model),
             concurrency=self.concurrency,

@@ -1,20 +1,40 @@
-"""The adapters by the catalog's word for their protocol."""
+"""The adapters by the catalog's word for their protocol; a protocol's module is loaded when a provider speaks it.
 
-from collections.abc import Mapping
+A protocol's module has `make(provider, model, base_url, key) -> Adapter` and `read_completion(body) -> Completion`.
+"""
+
+import importlib
+from typing import Any
 
 from prompts.records import Completion
-from providers import openai_chat
-from providers.openai_chat import OpenAIAdapter
+from providers.provider import Provider
 from providers.wire import Adapter
 
-PROTOCOLS = ("openai",)
+_MODULES = {
+    "openai": "providers.protocols.openai",
+    "azure": "providers.protocols.azure",
+    "anthropic": "providers.protocols.anthropic",
+    "gemini": "providers.protocols.gemini",
+}
+_NOWHERE = "http://127.0.0.1"
 
 
-def make_adapter(protocol: str, base_url: str, headers: Mapping[str, str]) -> Adapter:
-    """The adapter of a protocol in the catalog; `headers` carry the key. Raises KeyError for an unknown protocol."""
-    return {"openai": OpenAIAdapter}[protocol](base_url, headers)
+def make_adapter(provider: Provider, model: str, base_url: str, key: str | None) -> Adapter:
+    """The adapter of a provider and model; `base_url` is where the provider is, `key` its API key where it has one."""
+    adapter: Adapter = _module(provider.protocol).make(provider, model, base_url, key)
+    return adapter
+
+
+def check_encode(provider: Provider, model: str, url: str, body: bytes) -> None:
+    """Raise InputError where a request cannot be said in its provider's protocol."""
+    make_adapter(provider, model, _NOWHERE, None).encode(url, body)
 
 
 def read_completion(protocol: str, body: bytes) -> Completion:
     """The normalised answer in a stored body. Raises KeyError or ValueError."""
-    return {"openai": openai_chat.read_completion}[protocol](body)
+    completion: Completion = _module(protocol).read_completion(body)
+    return completion
+
+
+def _module(protocol: str) -> Any:
+    return importlib.import_module(_MODULES[protocol])

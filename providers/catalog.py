@@ -11,14 +11,15 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from prompts.input_error import InputError
 from prompts.toml_text import convert_table, parse_toml
-from providers.adapters import PROTOCOLS
+from providers.protocols import PROTOCOLS
+from providers.provider import Facts, Limits, PriceEntry, Provider
 
 EMBEDDED = "embedded:"
 DEFAULT_FILE = "overnight.toml"
@@ -29,76 +30,6 @@ _BARE_URL = (
     "is an address without user name, password, query or fragment; a key comes from the environment (api_key_env)"
 )
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_Positive = Annotated[float, msgspec.Meta(gt=0, le=1e12)]
-_Count = Annotated[int, msgspec.Meta(ge=1)]
-_Usd = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-
-
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One bucket's limits; None where there is none. rpm, tpm, ... per minute; rpd per day."""
-
-    rpm: _Positive | None = None
-    tpm: _Positive | None = None
-    input_tpm: _Positive | None = None
-    output_tpm: _Positive | None = None
-    rpd: _Positive | None = None
-    concurrency: _Count | None = None
-
-
-class PriceEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """USD per million tokens. `cached_input` falls back to `input`."""
-
-    input: _Usd
-    output: _Usd
-    cached_input: _Usd | None = None
-
-
-class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is known of a model; None where it is not."""
-
-    max_output_tokens: _Count | None = None
-    context_window: _Count | None = None
-    vision: bool | None = None
-    logprobs: bool | None = None
-
-
-class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One provider of the catalog."""
-
-    protocol: str
-    base_url: str
-    api_key_env: str | None = None
-    models: tuple[str, ...] = ()
-    free: bool = False
-    simulated: bool = False
-    headers: dict[str, str] = {}
-    timeout_s: _Positive = 600.0
-    verify: bool = True
-    proxy: str | None = None
-    price_id: str | None = None  # the provider's name in the price library
-    limits: dict[str, Any] = {}
-    prices: dict[str, PriceEntry] = {}
-    facts: dict[str, Facts] = {}
-
-    def facts_of(self, model: str) -> Facts:
-        """The facts of a model: those of all matching patterns, the later over the earlier."""
-        known: dict[str, Any] = {}
-        for pattern, facts in self.facts.items():
-            if fnmatchcase(model, pattern):
-                known.update({k: v for k, v in msgspec.structs.asdict(facts).items() if v is not None})
-        return Facts(**known)
-
-    def account_limits(self) -> Limits:
-        """The limits of the whole account."""
-        return msgspec.convert({k: v for k, v in self.limits.items() if not isinstance(v, dict)}, Limits)
-
-    def model_limits(self, model: str) -> list[tuple[str, Limits]]:
-        """The further buckets, as (pattern, limits), that a call for this model passes."""
-        return [
-            (pattern, msgspec.convert(limits, Limits))
-            for pattern, limits in self.limits.items()
-            if isinstance(limits, dict) and fnmatchcase(model, pattern)
-        ]
 
 
 class Catalog:
@@ -213,9 +144,11 @@ def _faults(provider: Provider) -> Iterator[tuple[str, str]]:
     """(key, what is wrong with it) of values that no call could be made with."""
     if provider.protocol not in PROTOCOLS:
         yield "protocol", f"unknown protocol {provider.protocol!r} (known: {', '.join(PROTOCOLS)})"
+    if not provider.base_url and provider.base_url_env is None:
+        yield "base_url", "is missing"
     if _has_extras(provider.base_url):  # not shown: it may hold a key
         yield "base_url", _BARE_URL
-    if provider.base_url != EMBEDDED and not _is_url(provider.base_url):
+    if provider.base_url not in ("", EMBEDDED) and not _is_url(provider.base_url):
         yield "base_url", f"{provider.base_url!r} is not http:// or https:// and a host"
     if provider.proxy is not None and not _is_url(provider.proxy):
         yield "proxy", "is not http:// or https:// and a host"  # not shown: it may hold a password

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from providers.catalog import Provider
+from providers.provider import Provider
 from providers.wire import Usage
 
 _MILLION = 1e6

@@ -9,14 +9,24 @@ import msgspec
 import orjson
 
 from prompts.input_error import InputError, split_fault
+from providers.adapters import check_encode
 from providers.catalog import Catalog
-
-CHAT = "/v1/chat/completions"
-URLS = {"openai": frozenset({CHAT})}
+from providers.protocols.paths import (
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+    GENERATE_CONTENT,
+    MESSAGES,
+    RESPONSES,
+    model_in_path,
+    speaks,
+    spoken,
+)
+from providers.provider import Provider
 
 
 class Routed(msgspec.Struct, frozen=True):
-    """A request that can be sent: `body` is its JSON bytes exactly as they go out."""
+    """A request that can be sent: `body` is its JSON bytes exactly as they were asked."""
 
     provider: str
     model: str
@@ -27,26 +37,88 @@ class Routed(msgspec.Struct, frozen=True):
 _Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
 
 
-class _ChatHead(msgspec.Struct, frozen=True):
-    """The fields of a chat-completions body that are checked before it is sent."""
+class _Head(msgspec.Struct, frozen=True):
+    """The fields of any body that are checked before it is sent; the counts bound what an answer can cost."""
 
     model: str
-    messages: list[dict[str, Any]]
     stream: bool | None = None
-    logprobs: bool | None = None
-    n: _Count | None = None  # these three bound what an answer can cost
+    logprobs: Any = None  # chat completions: whether; completions: how many
+    n: _Count | None = None
+    best_of: _Count | None = None
     max_tokens: _Count | None = None
     max_completion_tokens: _Count | None = None
+    max_output_tokens: _Count | None = None
+
+
+class _ChatHead(_Head, frozen=True, kw_only=True):
+    messages: list[dict[str, Any]]
+    logprobs: bool | None = None
+
+
+class _MessagesHead(_Head, frozen=True, kw_only=True):
+    messages: list[dict[str, Any]]
+    max_tokens: _Count
+
+
+class _InputHead(_Head, frozen=True, kw_only=True):
+    input: str | list[Any]
+
+
+class _PromptHead(_Head, frozen=True, kw_only=True):
+    prompt: str | list[Any]
+
+
+class _GenerationConfig(msgspec.Struct, frozen=True, rename="camel"):
+    max_output_tokens: _Count | None = None
+    candidate_count: _Count | None = None
+    response_logprobs: bool | None = None
+
+
+class _ContentsHead(msgspec.Struct, frozen=True, rename="camel"):
+    contents: list[dict[str, Any]]
+    generation_config: _GenerationConfig | None = None
 
 
 _LONG_NUMBER = re.compile(rb"\d[\d.]{15,}")
-_chat_head = msgspec.json.Decoder(_ChatHead)
+_heads: dict[str, msgspec.json.Decoder[Any]] = {
+    CHAT: msgspec.json.Decoder(_ChatHead),
+    MESSAGES: msgspec.json.Decoder(_MessagesHead),
+    RESPONSES: msgspec.json.Decoder(_InputHead),
+    EMBEDDINGS: msgspec.json.Decoder(_InputHead),
+    COMPLETIONS: msgspec.json.Decoder(_PromptHead),
+}
+_contents_head = msgspec.json.Decoder(_ContentsHead)
 
 
-def route(url: str, provider: str | None, body: bytes, catalog: Catalog) -> Routed:
-    """Check a request and find its lane. Raises InputError naming the field."""
+def route(url: str, provider: str | None, body: bytes, catalog: Catalog, media: Sequence[str] = ()) -> Routed:
+    """Check a request and find its lane; `media` are the hashes of its pictures and clips.
+
+    Raises InputError naming the field.
+    """
+    in_path = model_in_path(url)
+    decoder = _heads.get(url) if in_path is None else _contents_head
+    if decoder is None:
+        if provider is not None:
+            catalog.provider(provider)
+        known = ", ".join((*_heads, GENERATE_CONTENT))
+        raise InputError(f"{url!r} is not a path that is spoken here (spoken: {known})", field="url")
+    head = _read_head(decoder, body)
+    model: str = head.model if in_path is None else in_path
+    if not model.strip():
+        raise InputError("is empty", field="body.model")
+    name = provider if provider is not None else catalog.route(model)
+    entry = catalog.provider(name)
+    if not speaks(entry.protocol, url):
+        raise InputError(f"{url!r} is not spoken to {name} (spoken: {spoken(entry.protocol)})", field="url")
+    _check(head, entry, model, name)
+    if entry.protocol != "openai":
+        check_encode(entry, model, url, body)
+    return Routed(name, model, body, fingerprint(name, url, body, media))
+
+
+def _read_head(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     try:
-        head = _chat_head.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         what, path = split_fault(str(error))
         raise InputError(what, field=f"body.{path}" if path else "body") from None
@@ -54,24 +126,21 @@ def route(url: str, provider: str | None, body: bytes, catalog: Catalog) -> Rout
         raise InputError("nested too deeply", field="body") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError(str(error), field="body") from None
-    if not head.model.strip():
-        raise InputError("is empty", field="body.model")
-    name = provider if provider is not None else catalog.route(head.model)
-    entry = catalog.provider(name)
-    if url not in URLS[entry.protocol]:
-        known = ", ".join(sorted(URLS[entry.protocol]))
-        raise InputError(f"{url!r} is not spoken to {name} (spoken: {known})", field="url")
-    _check(head, entry.facts_of(head.model).logprobs if entry.facts else None, name)
-    return Routed(name, head.model, body, fingerprint(name, url, body))
 
 
-def _check(head: _ChatHead, gives_logprobs: bool | None, provider: str) -> None:
-    if not head.messages:
-        raise InputError("is empty", field="body.messages")
-    if head.stream:
-        raise InputError("streamed answers are not read; leave it out", field="body.stream")
-    if head.logprobs and gives_logprobs is False:
-        raise InputError(f"{provider} gives none for the model {head.model!r}", field="body.logprobs")
+def _check(head: _Head | _ContentsHead, provider: Provider, model: str, name: str) -> None:
+    for field in ("messages", "contents"):
+        if getattr(head, field, None) == []:
+            raise InputError("is empty", field=f"body.{field}")
+    if isinstance(head, _ContentsHead):
+        asked = head.generation_config is not None and head.generation_config.response_logprobs
+        field = "generationConfig.responseLogprobs"
+    else:
+        asked, field = head.logprobs, "logprobs"
+        if head.stream:
+            raise InputError("streamed answers are not read; leave it out", field="body.stream")
+    if asked and provider.facts and provider.facts_of(model).logprobs is False:
+        raise InputError(f"{name} gives none for the model {model!r}", field=f"body.{field}")
 
 
 def fingerprint(provider: str, url: str, body: bytes, media: Sequence[str] = ()) -> str:

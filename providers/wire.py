@@ -9,8 +9,6 @@ from typing import Protocol
 
 import msgspec
 
-from prompts.records import Completion
-
 SIMULATED_HEADER = "x-overnight-simulated"  # on every answer of a simulator, wherever it runs
 
 
@@ -44,11 +42,17 @@ class HttpCall(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens of one call. `input_tokens` includes `cached_tokens`; `output_tokens` includes reasoning."""
+    """Tokens of one call, counted inclusively whatever the provider does.
+
+    `input_tokens` includes `cached_tokens` (read from a cache) and `cache_write_tokens` (put into one); `output_tokens`
+    includes `reasoning_tokens`.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -70,13 +74,15 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Adapter(Protocol):
-    """One wire protocol."""
+    """One wire protocol, for the calls of one lane: address and headers are fixed when it is made."""
 
     def encode(self, url: str, body: bytes) -> HttpCall:
-        """The HTTP call for a request's `url` (the path in the manifest) and `body` (JSON bytes)."""
+        """The HTTP call for a request's `url` (the path in the manifest) and `body` (JSON bytes).
 
-    def decode(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer | Failure:
-        """Read what came back. Never raises: what cannot be read is a `Failure`."""
+        A chat-completions body is translated where the provider speaks another tongue; a native body goes out as it
+        stands. Pictures are data URLs by now, or addresses that the provider fetches. Raises InputError, its field from
+        `body` on, for what cannot be said in the protocol: nothing is dropped silently.
+        """
 
-    def completion(self, body: bytes) -> Completion:
-        """The normalised answer in a stored body; raises ValueError where the body is not the protocol's."""
+    def decode(self, url: str, status: int, headers: Mapping[str, str], body: bytes) -> Answer | Failure:
+        """Read what came back to a request for `url`. Never raises: what cannot be read is a `Failure`."""

@@ -98,7 +98,8 @@ MANIFESTS = {
         body(model="lab-silent", logprobs=True), ":1: body.logprobs: lab gives none for the model 'lab-silent'"
     ),
     "an unknown url": Refused(
-        changed(url="/v1/embeddings"), ":1: url: '/v1/embeddings' is not spoken to lab (spoken: /v1/chat/completions)"
+        changed(url="/v1/messages", body={**GOOD["body"], "max_tokens": 5}),
+        ":1: url: '/v1/messages' is not spoken to lab (spoken: /v1/chat/completions, /v1/responses",
     ),
     "bytes that are not UTF-8": Refused(
         jsonl([GOOD]) + jsonl([line("b", "hi!")]).replace(b"hi!", b"hi\xff"),
@@ -495,12 +496,12 @@ def test_a_bad_spec_is_refused(work: Workplace, text: str, says: str) -> None:
         ('[providers]\nlab = "x"\n', ": providers.lab: a provider is a table: [providers.lab]"),
         (
             '[providers.x]\nprotocol = "openai"\nbase_ulr = "http://h/v1"\n',
-            ": providers.x.base_ulr: unknown key: did you mean 'base_url'?",
+            ": providers.x.base_ulr: unknown key: did you mean 'base_url' or",
         ),
         ('[providers.x]\nbase_url = "http://h/v1"\n', ": providers.x.protocol: is missing"),
         (
             '[providers.x]\nprotocol = "opanai"\nbase_url = "http://h/v1"\n',
-            ": providers.x.protocol: unknown protocol 'opanai' (known: openai)",
+            ": providers.x.protocol: unknown protocol 'opanai' (known: openai, azure, anthropic, gemini)",
         ),
     ],
 )

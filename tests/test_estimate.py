@@ -16,8 +16,8 @@ from orchestrator.estimates.pace import Demand, paces
 from orchestrator.estimates.row_sample import RowSample
 from orchestrator.estimates.verdicts import cap_met, disk_room, fits
 from outputs.fold import LaneTotals
-from providers.catalog import Limits
 from providers.prices import FREE, Rates
+from providers.provider import Limits
 from providers.tokens import MEDIUM_TOKENS
 
 DEAR = Rates(1e-6, 5e-7, 4e-6)

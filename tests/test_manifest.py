@@ -13,7 +13,8 @@ from orchestrator.checking import RequestCheck
 from orchestrator.requests_file import NewRow, request_line
 from outputs.journal import Log
 from prompts.input_error import InputError
-from providers.catalog import Catalog, Provider
+from providers.catalog import Catalog
+from providers.provider import Provider
 from tests.harness.workplace import Workplace, jsonl, line
 
 MESSAGES = b'"messages":[{"role":"user","content":"hi"}]'

@@ -15,8 +15,9 @@ from outputs import lines
 from outputs.records import RequestLine
 from prompts.records import Alternative, Completion, SampledToken
 from providers.failures import MESSAGE_LIMIT
-from providers.openai_chat import OpenAIAdapter, read_completion
 from providers.prices import Rates
+from providers.protocols.openai_chat import OpenAIAdapter, read_completion
+from providers.protocols.paths import CHAT
 from providers.simulator import Simulator, SimulatorSettings
 from providers.wire import Answer, Billing, Failure, FailureKind, Usage
 
@@ -30,7 +31,7 @@ def answer(choice: Any = None, **keys: Any) -> bytes:
 
 
 def decoded(body: bytes, status: int = 200) -> Answer | Failure:
-    return ADAPTER.decode(status, {}, body)
+    return ADAPTER.decode(CHAT, status, {}, body)
 
 
 def usage_of(body: bytes) -> Usage | None:
@@ -164,7 +165,7 @@ def test_reading_never_raises(body: bytes) -> None:
 )
 def test_a_page_that_is_not_found_hints_at_the_base_url(base_url: str, status: int, body: bytes, hinted: bool) -> None:
     """A 404 without the protocol's error, under a base URL without a version, asks whether that is what is missing."""
-    found = OpenAIAdapter(base_url, {}).decode(status, {}, body)
+    found = OpenAIAdapter(base_url, {}).decode(CHAT, status, {}, body)
     assert isinstance(found, Failure)
     assert found.message.endswith(" (is base_url missing its /v1?)") == hinted
     assert len(found.message) <= MESSAGE_LIMIT
@@ -210,7 +211,7 @@ odd_text = st.binary(max_size=8).map(lambda value: value.decode("utf-8", "surrog
 def test_no_content_of_an_answer_stops_the_log(made: Any, status: int, request_id: str, retry_after: str) -> None:
     """Whatever numbers, fields and headers come back, the answer is decoded, priced, logged and read again."""
     body = json.dumps(made).encode()
-    found = ADAPTER.decode(status, {"x-request-id": request_id, "retry-after": retry_after}, body)
+    found = ADAPTER.decode(CHAT, status, {"x-request-id": request_id, "retry-after": retry_after}, body)
     if isinstance(found, Failure):
         assert orjson.loads(b"{" + lines.error(REQUEST, attempt=1, at=1.0, failure=found, raw=body))
         assert orjson.loads(b"{" + lines.settlement(1, 1, 1.0, found, body))

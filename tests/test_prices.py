@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.catalog import PriceEntry, Provider, load_catalog
+from providers.catalog import load_catalog
 from providers.prices import FREE, Rates, resolve_rates, upper_bound_usd
+from providers.provider import PriceEntry, Provider
 from providers.wire import Usage
 
 MILLION = 1_000_000

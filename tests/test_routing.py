@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prompts.input_error import InputError
-from providers.catalog import Catalog, Facts, Provider
-from providers.routing import CHAT, fingerprint, route
+from providers.catalog import Catalog
+from providers.protocols.paths import CHAT
+from providers.provider import Facts, Provider
+from providers.routing import fingerprint, route
 
 CATALOG = Catalog(
     {
@@ -93,7 +95,7 @@ def test_what_can_be_sent_is(body: bytes) -> None:
 
 def test_a_url_or_a_provider_that_is_not_there_names_its_field() -> None:
     """An unknown path and an unknown provider are told apart from the body's faults."""
-    assert field_of(encoded(), url="/v1/embeddings") == "url"
+    assert field_of(encoded(), url="/v1/moderations") == "url"
     assert field_of(encoded(), url="") == "url"
     assert field_of(encoded(), provider="labb") == "provider"
 

@@ -12,8 +12,8 @@ import msgspec
 from orchestrator.estimates.intervals import Interval, longest, mean_of, ratio_of, total
 from orchestrator.estimates.pace import Demand, Pace, paces
 from orchestrator.estimates.row_sample import RowSample
-from providers.catalog import Limits
 from providers.prices import Rates
+from providers.provider import Limits
 from providers.tokens import GUESSED_ERROR, MEDIUM_TOKENS
 
 ENOUGH_ANSWERS = 5  # fewer say too little to be believed before a guess

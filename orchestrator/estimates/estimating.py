@@ -14,8 +14,9 @@ from orchestrator.requests_file import RequestsFile
 from outputs.fold import LaneTotals, RunState
 from outputs.journal import Log
 from outputs.records import ResponseHead
-from providers.catalog import Catalog, Limits, Provider
+from providers.catalog import Catalog
 from providers.prices import resolve_rates
+from providers.provider import Limits, Provider
 from providers.tokens import count_body
 
 _GOLDEN = 0.6180339887498949

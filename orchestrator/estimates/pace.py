@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.estimates.intervals import NOTHING, Interval, longest, total
-from providers.catalog import Limits
+from providers.provider import Limits
 
 _MINUTE_S = 60.0
 _DAY_S = 86_400.0

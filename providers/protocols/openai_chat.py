@@ -112,7 +112,7 @@ class OpenAIAdapter:
     def encode(self, url: str, body: bytes) -> HttpCall:
         return HttpCall(self._base + url.removeprefix("/v1"), self._headers, body)
 
-    def decode(self, status: int, headers: Mapping[str, str], body: bytes) -> Answer | Failure:
+    def decode(self, url: str, status: int, headers: Mapping[str, str], body: bytes) -> Answer | Failure:  # noqa: ARG002
         if status != 200:
             return self._with_hint(classify(status, headers, body, now=time.time()), body)
         try:
@@ -129,9 +129,6 @@ class OpenAIAdapter:
             return failure
         message = failure.message[: MESSAGE_LIMIT - len(_NO_VERSION)] + _NO_VERSION
         return msgspec.structs.replace(failure, message=message)
-
-    def completion(self, body: bytes) -> Completion:
-        return read_completion(body)
 
 
 def _decode_with_room(body: bytes, room: int = _ROOM) -> _Envelope:
