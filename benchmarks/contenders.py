@@ -59,6 +59,11 @@ async def _bare(base_url: str, bodies: list[bytes], concurrency: int) -> float:
         return await _timed(bodies, concurrency, send)
 
 
+def send_bare(base_url: str, bodies: list[bytes], concurrency: int) -> float:
+    """Seconds of sending ready bodies from a bare aiohttp loop on uvloop."""
+    return _on_uvloop(_bare(base_url, bodies, concurrency))
+
+
 async def _sdk(base_url: str, bodies: list[bytes], concurrency: int) -> float:
     from openai import AsyncOpenAI
 

@@ -39,7 +39,7 @@ def run_command(concurrency: int, run: str = _RUN) -> list[str]:
     return [overnight(), "run", MANIFEST, "--out", run, "--concurrency", str(concurrency), *budget]
 
 
-def measure_run(folder: Path, concurrency: int, core: int, timeout_s: float) -> Measured:
+def measure_run(folder: Path, concurrency: int, core: int | None, timeout_s: float) -> Measured:
     """Run the folder's manifest to its end, as a new run. Raises ChildError where not every row was answered."""
     finished = run_to_end(run_command(concurrency), timeout_s, core, folder)
     with (folder / _RUN / "events.jsonl").open("rb") as events:

@@ -21,6 +21,7 @@ http {{
   default_type application/json;
   keepalive_requests 1000000000;
   keepalive_timeout 1h;
+  client_max_body_size 64m;
   client_body_temp_path .;
   proxy_temp_path .;
   fastcgi_temp_path .;
@@ -35,8 +36,8 @@ http {{
 
 
 @contextlib.contextmanager
-def stub_server(folder: Path, core: int) -> Iterator[str]:
-    """Serve from the folder, on this core; gives the base URL. Raises UsageError without nginx."""
+def stub_server(folder: Path, core: int | None) -> Iterator[str]:
+    """Serve from the folder, on this core (None: any); gives the base URL. Raises UsageError without nginx."""
     nginx = _nginx()
     port = free_port()
     file = folder / "nginx.conf"

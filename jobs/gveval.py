@@ -2,43 +2,73 @@
 
 One request per item, with log probabilities always asked for. Source of the method: Tong et al., AAAI 2025,
 arXiv 2412.13647. What the scores mean is read from the raw answers later, by the parser that the prompt's header names.
+
+A judge sees the references (ref-only), the picture or clip (ref-free), or both (combined); in ref-only no picture is
+ever sent, whatever the dataset has. The words come first and the picture after them, so that a judge knows what to look
+for. Pictures are graded by one score, clips by four: the shipped prompts' choice, not the job's. `average` of a single
+score is that score, so that it can be set beside a rating that is an average.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from jobs.protocol import Answered, Failed, Request, Verdict
 from jobs.registry import JobKind, JobSpec, Materials, split_model
+from jobs.showing import DETAILS, LAYOUTS, MOST_FRAMES, Medium, Showing
 from outputs.items import Item
 from prompts.input_error import InputError
 from prompts.parsers import AnswerReader, reader_for
 from prompts.template import Prompt
 
 NAME = "gveval"
-MODES = ("ref-only",)
-VARIABLES = ("references", "candidate")
+REF_ONLY, REF_FREE, COMBINED = MODES = ("ref-only", "ref-free", "combined")
+PROMPTS = {  # what a spec without a prompt asks
+    (REF_ONLY, None): "gveval_ref_only_accr",
+    (REF_FREE, Medium.PICTURE): "gveval_ref_free",
+    (REF_FREE, Medium.CLIP): "gveval_ref_free_accr",
+    (COMBINED, Medium.PICTURE): "gveval_combined",
+    (COMBINED, Medium.CLIP): "gveval_combined_accr",
+}
 CUSTOM_ID_LENGTH = 64
 _HASH_LENGTH = 12
 _RESERVED = ("model", "messages", "stream")
 
 
 class GVEvalSpec(JobSpec, frozen=True, kw_only=True):
-    """The spec of a G-VEval run."""
+    """The spec of a G-VEval run.
 
-    mode: str = "ref-only"
-    prompt: str = "gveval_ref_only_accr"
+    `medium` (picture or clip), `detail`, `frames` and `layout` are for the modes that show one; a prompt that is not
+    given is the shipped one for mode and medium.
+    """
+
+    mode: str = REF_ONLY
+    prompt: str = ""
+    medium: str | None = None
+    detail: str | None = None
+    frames: int | None = None
+    layout: str | None = None
     top_logprobs: Annotated[int, msgspec.Meta(ge=5, le=20)] = 20
+
+    def __post_init__(self) -> None:
+        if not self.prompt:
+            shipped = next((name for key, name in PROMPTS.items() if key == (self.mode, self.medium)), None)
+            # The record is frozen for all but its making. Of a mode that is refused later any prompt will do.
+            msgspec.structs.force_setattr(self, "prompt", shipped or PROMPTS[REF_ONLY, None])
 
 
 @dataclass(slots=True)
 class GVEvalJob:
-    """Asks `model` to rate every item once. `options` are the keys of the body beside `model` and `messages`."""
+    """Asks `model` to rate every item once. `options` are the keys of the body beside `model` and `messages`.
+
+    `showing` is None where no picture is sent; else the items' files lie under `media_root`.
+    """
 
     prompt: Prompt
     provider: str | None
@@ -46,12 +76,15 @@ class GVEvalJob:
     options: dict[str, Any]
     read_answer: AnswerReader
     read_items: Callable[[], Iterator[Item]]
+    showing: Showing | None = None
+    media_root: Path = Path()
     name: str = NAME
     follows_up: bool = True  # with verdicts
 
     def items(self) -> Iterator[Item]:
-        """The items of the dataset. Raises InputError."""
-        return self.read_items()
+        """The items of the dataset, with the digests of what is shown. Raises InputError."""
+        items = self.read_items()
+        return items if self.showing is None else self.showing.with_digests(items, self.media_root)
 
     def start(self, items: Iterable[Item]) -> Iterator[Request]:
         """One request per item, in the items' order."""
@@ -64,13 +97,19 @@ class GVEvalJob:
         return (Verdict(settled.custom_id, self.read_answer(settled.completion).outcome),)
 
     def _request(self, item: Item) -> Request:
-        words = self.prompt.render(references=item.references, candidate=item.candidate)
-        body = {"model": self.model, "messages": [{"role": "user", "content": words}], **self.options}
+        body = {"model": self.model, "messages": [{"role": "user", "content": self._content(item)}], **self.options}
         version = f"{self.prompt.name}@{self.prompt.version}"
         metadata = {"item": item.item, "stage": "judge", "prompt": version}
         return Request(
             custom_id=custom_id(item.item, self.model, version), body=body, provider=self.provider, metadata=metadata
         )
+
+    def _content(self, item: Item) -> str | list[dict[str, Any]]:
+        known: dict[str, Any] = {"references": item.references, "candidate": item.candidate}
+        if self.showing is not None:
+            known |= {"frames": self.showing.frames, "layout": self.showing.layout}
+        words = self.prompt.render(**{name: known[name] for name in self.prompt.variables})
+        return words if self.showing is None else [{"type": "text", "text": words}, self.showing.part(item)]
 
 
 def custom_id(item: str, model: str, prompt_version: str) -> str:
@@ -84,17 +123,61 @@ def custom_id(item: str, model: str, prompt_version: str) -> str:
 def build(spec: GVEvalSpec, materials: Materials) -> GVEvalJob:
     """The job of a spec. Raises InputError for a mode, a prompt or parameters that it cannot keep its promise with."""
     source = materials.source
-    if spec.mode not in MODES:
-        raise InputError(f"{spec.mode!r} is not there; there is: {', '.join(MODES)}", file=source, field="mode")
+    _among(spec.mode, MODES, "mode", source)
+    showing = _showing(spec, source)
     provider, model = split_model(spec.model, materials.providers)
     if not model.strip():
         raise InputError("names no model", file=source, field="model")
     prompt = materials.prompts[spec.prompt]
-    foreign = [name for name in prompt.variables if name not in VARIABLES]
-    if foreign or "candidate" not in prompt.variables:
-        what = f"this job's prompts have the variables {' and '.join(VARIABLES)}, candidate in any case"
+    _check_variables(prompt, spec.mode, showing)
+    options, read = _options(spec, materials), reader_for(prompt)
+    return GVEvalJob(prompt, provider, model, options, read, materials.items, showing, materials.media_root)
+
+
+def _showing(spec: GVEvalSpec, source: Path | str) -> Showing | None:
+    """How pictures or clips are shown; None where the mode shows none. Raises InputError for keys out of place."""
+    keys: dict[str, Any] = {name: getattr(spec, name) for name in ("medium", "detail", "frames", "layout")}
+    if spec.mode == REF_ONLY:
+        _refuse_keys(
+            keys, f"in mode {REF_ONLY} no picture is shown; modes that show one: {REF_FREE}, {COMBINED}", source
+        )
+        return None
+    if spec.medium is None:
+        raise InputError("is missing: say what the dataset's media are, picture or clip", file=source, field="medium")
+    _among(spec.medium, [*Medium], "medium", source)
+    medium = Medium(spec.medium)
+    if medium is Medium.PICTURE:
+        _refuse_keys({name: keys[name] for name in ("frames", "layout")}, "is for clips only", source)
+    if spec.frames is not None and not 1 <= spec.frames <= MOST_FRAMES:
+        raise InputError(f"a whole number from 1 to {MOST_FRAMES}", file=source, field="frames")
+    # What the method's authors send: a picture at low detail, a clip as one picture of three frames at high detail.
+    usual = {"detail": "low" if medium is Medium.PICTURE else "high", "frames": 3, "layout": "strip"}
+    chosen = usual | {name: keys[name] for name in usual if keys[name] is not None}
+    _among(chosen["detail"], DETAILS, "detail", source)
+    _among(chosen["layout"], LAYOUTS, "layout", source)
+    return Showing(medium, **chosen)
+
+
+def _refuse_keys(keys: dict[str, Any], why: str, source: Path | str) -> None:
+    for name, value in keys.items():
+        if value is not None:
+            raise InputError(why, file=source, field=name)
+
+
+def _among(value: str, known: Collection[str], field: str, source: Path | str) -> None:
+    if value not in known:
+        raise InputError(f"{value!r} is not there; there is: {', '.join(known)}", file=source, field=field)
+
+
+def _check_variables(prompt: Prompt, mode: str, showing: Showing | None) -> None:
+    """Raise InputError for a prompt that lacks what the mode is about, or that wants what the job has not."""
+    needed = ["candidate"] if mode == REF_FREE else ["references", "candidate"]
+    clip = showing is not None and showing.medium is Medium.CLIP
+    known = [*needed, *(("frames", "layout") if clip else ())]
+    if not set(needed) <= set(prompt.variables) <= set(known):
+        allowed = f"{' and '.join(needed)} in any case{', frames and layout where wanted' if clip else ''}"
+        what = f"prompts for mode {mode} have the variables {allowed}"
         raise InputError(what, file=prompt.source, field="variables")
-    return GVEvalJob(prompt, provider, model, _options(spec, materials), reader_for(prompt), materials.items)
 
 
 def _options(spec: GVEvalSpec, materials: Materials) -> dict[str, Any]:

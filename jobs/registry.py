@@ -19,11 +19,15 @@ from prompts.toml_text import near_miss
 
 
 class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """`[dataset]`: the file, relative to the spec, its reader, and how many of its items to take (all, by default)."""
+    """`[dataset]`: the file, relative to the spec, its reader, and how many of its items to take (all, by default).
+
+    `media` is the pattern of the paths of the items' pictures or clips, relative to the dataset's folder.
+    """
 
     path: str
     reader: str = "msvd-eval"
     first: int | None = None
+    media: str | None = None
 
 
 class BudgetSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,13 +59,15 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
 class Materials:
     """What a spec's words stand for: `prompts` by the words of the spec, `items` reads the dataset.
 
-    `source` names the spec in errors; `providers` are the names in the catalog.
+    `source` names the spec in errors; `providers` are the names in the catalog. `media_root` is the folder that the
+    paths of the items' pictures and clips start from; a recorded spec reads no items and looks at no file.
     """
 
     source: Path | str
     prompts: Mapping[str, Prompt]
     providers: Collection[str]
     items: Callable[[], Iterator[Item]]
+    media_root: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)

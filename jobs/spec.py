@@ -3,13 +3,14 @@
 A run folder holds the spec's text and its prompts, so that a job is rebuilt from there without the spec's folder.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from jobs.datasets import find_reader
+from jobs.media_pattern import check_pattern
 from jobs.protocol import Job
 from jobs.registry import BudgetSpec, JobSpec, Materials, check_usd, find_kind
 from outputs.items import Item
@@ -22,7 +23,8 @@ from prompts.toml_text import convert_table, near_miss, parse_toml
 class LoadedSpec:
     """A spec as read: `text` is the whole file, `name` its stem, `out` the run folder that it asks for, if any.
 
-    `budget` has the caps of its `[budget]` table; none where there is no table.
+    `budget` has the caps of its `[budget]` table; none where there is no table. `dataset_folder` is where the paths of
+    pictures and clips start from, unless told otherwise; of a recorded spec it is not known, and the working folder.
     """
 
     name: str
@@ -33,12 +35,14 @@ class LoadedSpec:
     prompts: tuple[Prompt, ...]
     job: Job
     budget: BudgetSpec
+    dataset_folder: Path = Path()
 
 
-def load_spec(path: Path, providers: Collection[str]) -> LoadedSpec:
+def load_spec(path: Path, providers: Collection[str], media_root: Path | None = None) -> LoadedSpec:
     """Read a spec and build its job; `providers` are the names in the catalog. Raises InputError.
 
-    The dataset is read by the job's `items()`, but its path and its reader are checked here.
+    The dataset is read by the job's `items()`, but its path and its reader are checked here. The items' pictures and
+    clips are under `media_root`, by default the dataset's folder.
     """
     text = _read(path)
     spec = _parse(text, path)
@@ -48,7 +52,9 @@ def load_spec(path: Path, providers: Collection[str]) -> LoadedSpec:
         raise InputError(f"no such file: {dataset}", file=path, field="dataset.path")
     prompt = _find_prompt(spec.prompt, path)
     out = None if spec.out is None else path.parent / spec.out
-    return _build(spec, text, path.stem, path, out, prompt, providers, lambda: _read_items(spec, dataset, path))
+    root = dataset.parent if media_root is None else media_root
+    materials = Materials(path, {spec.prompt: prompt}, providers, lambda: _read_items(spec, dataset, path), root)
+    return _build(spec, text, path.stem, out, prompt, materials, dataset.parent)
 
 
 def restore_spec(text: str, prompts: Mapping[str, str], providers: Collection[str], name: str = "spec") -> LoadedSpec:
@@ -66,22 +72,20 @@ def restore_spec(text: str, prompts: Mapping[str, str], providers: Collection[st
     def no_items() -> Iterator[Item]:
         raise InputError("a recorded spec has no dataset: the run's items.jsonl has its items", file=source)
 
-    return _build(spec, text, name, source, None, prompt, providers, no_items)
+    return _build(spec, text, name, None, prompt, Materials(source, {spec.prompt: prompt}, providers, no_items), Path())
 
 
 def _build(
     spec: JobSpec,
     text: str,
     name: str,
-    source: Path | str,
     out: Path | None,
     prompt: Prompt,
-    providers: Collection[str],
-    items: Callable[[], Iterator[Item]],
+    materials: Materials,
+    dataset_folder: Path,
 ) -> LoadedSpec:
-    materials = Materials(source, {spec.prompt: prompt}, providers, items)
-    job = find_kind(spec.job, source).build(spec, materials)
-    return LoadedSpec(name, text, spec.job, spec.seed, out, (prompt,), job, spec.budget)
+    job = find_kind(spec.job, materials.source).build(spec, materials)
+    return LoadedSpec(name, text, spec.job, spec.seed, out, (prompt,), job, spec.budget, dataset_folder)
 
 
 def _read(path: Path) -> str:
@@ -99,7 +103,9 @@ def _parse(text: str, source: Path | str) -> JobSpec:
     spec = convert_table(table, find_kind(table.get("job"), source).spec, file=source)
     if spec.dataset.first is not None and spec.dataset.first < 1:
         raise InputError("at least 1 item", file=source, field="dataset.first")
-    find_reader(spec.dataset.reader, source)
+    reader = find_reader(spec.dataset.reader, source)
+    if spec.dataset.media is not None:
+        check_pattern(spec.dataset.media, reader.media_names, source)
     return spec
 
 
@@ -134,4 +140,5 @@ def _find_prompt(name: str, spec: Path) -> Prompt:
 
 
 def _read_items(spec: JobSpec, dataset: Path, source: Path) -> Iterator[Item]:
-    return islice(find_reader(spec.dataset.reader, source)(dataset), spec.dataset.first)
+    items = find_reader(spec.dataset.reader, source).read(dataset, spec.dataset.media)
+    return islice(items, spec.dataset.first)

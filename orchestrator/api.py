@@ -53,6 +53,8 @@ async def run(
     until: datetime | str | None = None,
     for_: timedelta | str | None = None,
     dedupe: bool | None = None,
+    media_root: str | Path | None = None,
+    allow_unpriced: bool = False,
     thresholds: Mapping[str, float] | None = None,
     on_engine: Callable[[Engine], None] | None = None,
 ) -> Result:
@@ -70,6 +72,8 @@ async def run(
         until: have all answers by then, this session: a datetime (without a zone: local time) or "07:00".
         for_: have all answers in this time, in place of `until`: a timedelta or "8h".
         dedupe: send equal requests once, and write the answer for all of them; by default as the run did before.
+        media_root: the folder that pictures and clips lie in; by default the manifest's, or the dataset's.
+        allow_unpriced: send also what nobody knows the price of; it is shown as unpriced.
         thresholds: when to give up, such as {"failures_in_row": 20}; over those of the catalog file.
         on_engine: is handed the engine before the first call, to watch it (`Watcher`) or to drain it.
 
@@ -91,6 +95,8 @@ async def run(
         until=until,
         for_=for_,
         dedupe=dedupe,
+        media_root=media_root,
+        allow_unpriced=allow_unpriced,
         thresholds=thresholds or {},
     )
     held = _Held(on_engine)
@@ -116,6 +122,8 @@ async def responses(
     until: datetime | str | None = None,
     for_: timedelta | str | None = None,
     dedupe: bool | None = None,
+    media_root: str | Path | None = None,
+    allow_unpriced: bool = False,
     thresholds: Mapping[str, float] | None = None,
     on_engine: Callable[[Engine], None] | None = None,
 ) -> AsyncGenerator[ResponseLine, None]:
@@ -133,6 +141,8 @@ async def responses(
         until=until,
         for_=for_,
         dedupe=dedupe,
+        media_root=media_root,
+        allow_unpriced=allow_unpriced,
         thresholds=thresholds or {},
     )
     held = _Held(on_engine)
@@ -158,9 +168,21 @@ def plan(
     budget: float | str | None = None,
     until: datetime | str | None = None,
     for_: timedelta | str | None = None,
+    media_root: str | Path | None = None,
+    decode_media: bool = False,
 ) -> Plan:
-    """What `run` would send with the same arguments, lane by lane, without sending. Raises InputError."""
+    """What `run` would send with the same arguments, lane by lane, without sending. Raises InputError.
+
+    `decode_media`: decode every picture and clip to its end, which a run does for each just before its row's turn.
+    """
     options = options_of(
-        out=out, concurrency=concurrency, config=config, simulate=simulate, budget=budget, until=until, for_=for_
+        out=out,
+        concurrency=concurrency,
+        config=config,
+        simulate=simulate,
+        budget=budget,
+        until=until,
+        for_=for_,
+        media_root=media_root,
     )
-    return make_plan(Path(source), options)
+    return make_plan(Path(source), options, decode_media=decode_media)

@@ -27,6 +27,8 @@ def options_of(
     until: datetime | str | None = None,
     for_: timedelta | str | None = None,
     dedupe: bool | None = None,
+    media_root: str | Path | None = None,
+    allow_unpriced: bool = False,
     thresholds: Iterable[str] | Mapping[str, float] = (),
 ) -> Options:
     """The options of a run: see `read_budget`, `read_deadline`, `parse_threshold`. Raises InputError."""
@@ -39,6 +41,8 @@ def options_of(
         budget=read_budget(budget),
         deadline=read_deadline(until, for_),
         dedupe=dedupe,
+        media_root=None if media_root is None else Path(media_root),
+        allow_unpriced=allow_unpriced,
         thresholds=_thresholds(thresholds),
     )
 

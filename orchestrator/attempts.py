@@ -1,16 +1,17 @@
 """One attempt, from the row's line to its settlement: what it may cost is reserved, its intent is on disk before its
 bytes leave, and however it ends is written and accounted for."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import msgspec
-
+from orchestrator.bounding import Call, payload_bytes, picture_tokens, reserve
 from orchestrator.budget import Fit, round_up_usd
 from orchestrator.deciding import EndLane, Failed, TryAgain, decide
 from orchestrator.lane import Lane
+from orchestrator.media_stage import MediaStage, wanted_media
 from orchestrator.requests_file import RequestsFile
 from orchestrator.retry import Policies
 from orchestrator.sending import Slot, send
@@ -19,16 +20,15 @@ from outputs import lines
 from outputs.fold import RunState
 from outputs.journal import Journal, Log
 from outputs.records import RequestLine
-from providers.prices import upper_bound_usd
-from providers.tokens import upper_bound_tokens
+from prompts.input_error import InputError
+from providers.failures import MESSAGE_LIMIT
+from providers.media.inlining import inline
+from providers.media.preparing import check_sent
+from providers.media.references import find_references
 from providers.wire import SIMULATED_HEADER, Answer, Billing, Failure, FailureKind, HttpCall
 
 # A row that may go: its request, its call, and what was reserved for it (None where it has no price).
-Prepared = tuple[RequestLine, HttpCall, float | None]
-
-
-_SHORTEST_SECRET = 8  # characters; a shorter one would be found where it is not
-_HIDDEN = "[key]"
+Ready = tuple[RequestLine, HttpCall, float | None]
 
 
 class Sent(NamedTuple):
@@ -58,23 +58,60 @@ class Attempts:
     on_money: Callable[[], None]
     seconds_left: Callable[[], float | None]
     policies: Policies = field(default_factory=Policies)
-    _prepared: dict[int, Prepared] = field(default_factory=dict)
+    media: MediaStage | None = None  # where rows may have pictures
+    _ready: dict[int, Ready] = field(default_factory=dict)
+    _begun: set[int] = field(default_factory=set)  # rows whose pictures are being made ready ahead of their turn
 
     def fit(self, lane: Lane, row: int) -> Fit:
-        """Read a row and reserve what it may cost at most, where the budget has room for that."""
+        """Read a row and reserve what it may cost at most, where its pictures are ready and the budget has room."""
         request = self.requests.read(row)
-        call = lane.adapter.encode(request.url, bytes(request.body))
-        bound = _bound(lane, call.body)
-        fit = lane.budget.try_reserve(bound)
-        if fit is Fit.HELD and bound is not None:
-            bound, fit = _reserve_exactly(lane, call.body, bound)
+        if request.media is None:
+            body = bytes(request.body)
+            call = Call(request, body, lane.adapter.encode(request.url, body))
+        else:
+            try:
+                shown = self._with_pictures(lane, row, request)
+            except InputError as error:
+                return self._give_up_unsent(lane, row, request, error)
+            if shown is None:
+                return Fit.PREPARING
+            call = shown
+        fit, reserved = reserve(lane, call)
         if fit is Fit.RESERVED:
-            self._prepared[row] = (request, call, bound)
+            self._ready[row] = (request, call.http, reserved)
         return fit
+
+    def _with_pictures(self, lane: Lane, row: int, request: RequestLine) -> Call | None:
+        """The call of a row with pictures; None where they are not ready yet. Raises InputError."""
+        assert self.media is not None
+        wanted = wanted_media(request, lane.provider, lane.image_tokens)
+        self._prepare_ahead(lane)
+        pictures = self.media.take(wanted, lane.media_came)
+        if pictures is None:
+            return None
+        self._begun.discard(row)
+        body = bytes(request.body)
+        references = find_references(body)
+        check_sent(references, pictures, lane.provider.media)
+        http = lane.adapter.encode(request.url, inline(body, pictures))
+        tokens = picture_tokens(lane.image_tokens, references, pictures)
+        return Call(request, body, http, payload_bytes(pictures), tokens)
+
+    def _prepare_ahead(self, lane: Lane) -> None:
+        """Have the pictures of the next rows made ready, so that the pool is never idle while there are rows."""
+        assert self.media is not None
+        for upcoming in lane.upcoming(self.media.ahead):
+            if upcoming in self._begun:
+                continue
+            self._begun.add(upcoming)
+            request = self.requests.read(upcoming)
+            if request.media is not None:
+                with contextlib.suppress(InputError):  # told when it is its turn
+                    self.media.begin(wanted_media(request, lane.provider, lane.image_tokens))
 
     async def make(self, lane: Lane, slot: Slot, row: int) -> None:
         """Make the attempt that `fit` has prepared. Raises WriteFailedError."""
-        request, call, reserved = self._prepared.pop(row)
+        request, call, reserved = self._ready.pop(row)
         taken = time.monotonic()
         attempt = self.state.attempts[row] + 1
         seq = self.journal.append(Log.ATTEMPTS, lines.intent(request.seq, attempt, time.time(), reserved))
@@ -87,6 +124,7 @@ class Attempts:
             return
         status, headers, body = got
         decoded = lane.adapter.decode(request.url, status, headers, body)
+        body = lane.secrets.hide_bytes(body)  # some echo the headers of a request
         if isinstance(decoded, Failure):
             self._failed(lane, sent, decoded, headers, body)
         else:
@@ -102,7 +140,7 @@ class Attempts:
             at=time.time(),
             latency_s=latency_s,
             body=body,
-            request_id=headers.get("x-request-id"),
+            request_id=_request_id(lane, headers),
             usage=answer.usage,
             cost_usd=cost,
         )
@@ -126,7 +164,8 @@ class Attempts:
             self.end_lane(lane, EndLane("an answer cost more than was reserved for it", 4))
 
     def _failed(self, lane: Lane, sent: Sent, failure: Failure, headers: Mapping[str, str], body: bytes) -> None:
-        failure, body = _without_secret(lane, failure, body)
+        body = lane.secrets.hide_bytes(body)
+        failure = lane.secrets.hide_in(failure)
         line = lines.settlement(sent.request.seq, sent.attempt, time.time(), failure, body)
         self.journal.append(Log.ATTEMPTS, line)
         self.state.settle_attempt(sent.row, failure.billing, failure.kind.value)
@@ -159,6 +198,15 @@ class Attempts:
         unbilled = failure.billing is Billing.UNBILLED
         lane.limits.failed(sent.row, sent.taken, unbilled=unbilled, let_in=failure.kind is FailureKind.ROW_REFUSED)
 
+    def _give_up_unsent(self, lane: Lane, row: int, request: RequestLine, error: InputError) -> Fit:
+        """A picture that cannot be made ready costs its row, and nothing else."""
+        self._begun.discard(row)
+        place = "" if error.field is None else f"{error.field}: "
+        failure = Failure(FailureKind.BAD_MEDIUM, Billing.UNBILLED, f"{place}{error.message}"[:MESSAGE_LIMIT])
+        now = time.monotonic()
+        self._give_up(lane, Sent(row, request, self.state.attempts[row], None, now, now), failure, b"")
+        return Fit.GONE
+
     def _give_up(self, lane: Lane, sent: Sent, failure: Failure, body: bytes) -> None:
         lane.throttled_since.pop(sent.row, None)
         line = lines.error(sent.request, attempt=sent.attempt, at=time.time(), failure=failure, raw=body)
@@ -174,35 +222,6 @@ class Attempts:
         lane.stop(ending.reason, ending.exit_code)
 
 
-def _without_secret(lane: Lane, failure: Failure, body: bytes) -> tuple[Failure, bytes]:
-    """What came back, without our key, which some providers echo."""
-    secret = lane.secret
-    if not secret or len(secret) < _SHORTEST_SECRET:
-        return failure, body
-    if secret in failure.message:
-        failure = msgspec.structs.replace(failure, message=failure.message.replace(secret, _HIDDEN))
-    return failure, body.replace(secret.encode(), _HIDDEN.encode())
-
-
-def _bound(lane: Lane, body: bytes, input_tokens: int | None = None) -> float | None:
-    """What a call can cost at most; by its bytes, or by its input tokens where they are given."""
-    if lane.rates is None:
-        return None
-    bound = upper_bound_usd(lane.rates, body, lane.max_output_tokens, input_tokens)
-    return None if bound is None else round_up_usd(bound)
-
-
-def _reserve_exactly(lane: Lane, body: bytes, bound: float) -> tuple[float, Fit]:
-    """By exact tokens, which are fewer than bytes; they are only counted where the output alone would fit."""
-    output = _bound(lane, body, 0)
-    if output is None or lane.provider.price_id != "openai":  # others count otherwise, whatever the model is called
-        return bound, Fit.HELD
-    fit = lane.budget.try_reserve(output)
-    if fit is not Fit.RESERVED:
-        return bound, fit
-    lane.budget.release(output)
-    tokens = upper_bound_tokens(lane.model, body)
-    if tokens is None:
-        return bound, Fit.HELD
-    exact = _bound(lane, body, tokens) or bound
-    return exact, lane.budget.try_reserve(exact)
+def _request_id(lane: Lane, headers: Mapping[str, str]) -> str | None:
+    found = headers.get("x-request-id") or headers.get("request-id")  # the second is Anthropic's
+    return None if found is None else lane.secrets.hide(found)

@@ -28,9 +28,11 @@ class Fit(IntEnum):
     RESERVED = 0
     WAIT = 1  # not beside what is in flight, whose settlements may make room
     HELD = 2  # not even if all that is in flight turned out to cost nothing: only a higher cap lets it go
+    PREPARING = 3  # its pictures are not ready yet
+    GONE = 4  # it cannot be sent, and has been given up
 
 
-_RESERVED, _WAIT, _HELD = Fit  # a look-up in the enum costs as much as the sums do
+_RESERVED, _WAIT, _HELD = Fit.RESERVED, Fit.WAIT, Fit.HELD  # a look-up in the enum costs as much as the sums do
 
 
 class Caps(msgspec.Struct, frozen=True):

@@ -56,7 +56,7 @@ def require_prices(folder: Path, state: RunState, catalog: Catalog, caps: Caps) 
 
 def _check(check: PriceCheck, request: RequestLine) -> None:
     try:
-        check.check(bytes(request.body))
+        check.check(request.url, bytes(request.body))
     except InputError as error:
         custom_id = bytes(request.custom_id).decode().strip('"')
         raise InputError(error.message, field=f"{custom_id}: {error.field}") from None

@@ -13,9 +13,10 @@ from orchestrator.requests_file import NewRow, prepare
 from orchestrator.sources import Progress, silent
 from outputs.answers import iterate_items
 from prompts.input_error import InputError
-from providers.catalog import NOT_RECORDED, Catalog
-from providers.prices import Rates, resolve_rates, upper_bound_usd
-from providers.routing import Routed
+from providers.catalog import NOT_RECORDED, Catalog, address_fault
+from providers.media.preflight import Preflight
+from providers.media.sources import MediaRoot
+from providers.prices import Rates, price_line, resolve_rates, upper_bound_usd
 
 _TELL_EVERY = 5000
 
@@ -29,15 +30,17 @@ class PriceCheck:
     longest: int | None  # tokens that the model writes at most
 
     @classmethod
-    def of(cls, provider_name: str, model: str, catalog: Catalog, caps: Caps) -> Self:
-        """The check of a lane. Raises InputError where its price is unknown."""
+    def of(cls, provider_name: str, model: str, catalog: Catalog, caps: Caps, *, allow_unpriced: bool = True) -> Self:
+        """The check of a lane. Raises InputError where its price is unknown, which is only allowed without a cap."""
         provider = catalog.provider(provider_name)
         capped = bool(caps.of_lane(provider_name, model))
-        rates = resolve_rates(provider, model) if capped else None
-        if capped and rates is None:
+        rates = resolve_rates(provider, model)
+        if rates is None and (capped or not allow_unpriced):
+            add = f"add to overnight.toml: {price_line(provider_name, model)}"
+            what = "so no budget can hold for it; " if capped else ""
+            otherwise = "" if capped else " (or send it all the same, shown as unpriced: --allow-unpriced)"
             raise InputError(
-                f"the price of {provider_name}/{model} is unknown, so no budget can hold for it: add "
-                f'[providers.{provider_name}.prices."{model}"] with input and output to overnight.toml',
+                f"the price of {provider_name}/{model} is unknown{', ' if capped else '; '}{what}{add}{otherwise}",
                 field="body.model",
             )
         return cls(capped, rates, provider.facts_of(model).max_output_tokens)
@@ -45,11 +48,16 @@ class PriceCheck:
     @property
     def needs_bodies(self) -> bool:
         """Whether it depends on each body if its cost has a bound."""
-        return self.rates is not None and self.longest is None and bool(self.rates.input or self.rates.output)
+        return (
+            self.capped
+            and self.rates is not None
+            and self.longest is None
+            and bool(self.rates.input or self.rates.output)
+        )
 
-    def check(self, body: bytes) -> None:
+    def check(self, url: str, body: bytes) -> None:
         """Raise InputError where nothing bounds what a call with this body may cost."""
-        if self.needs_bodies and self.rates is not None and upper_bound_usd(self.rates, body, None) is None:
+        if self.needs_bodies and self.rates is not None and upper_bound_usd(self.rates, body, None, url=url) is None:
             raise InputError(
                 "missing: without it, or the model's own maximum, a call's cost has no bound for the budget",
                 field="body.max_tokens",
@@ -69,16 +77,22 @@ class RequestCheck:
     need_keys: bool = True
     simulated: bool = False
     caps: Caps = field(default_factory=Caps)
+    allow_unpriced: bool = True
+    media_root: Path | None = None  # the folder that pictures and clips lie in
     providers: set[str] = field(default_factory=set)
     lanes: dict[tuple[str, str], PriceCheck] = field(default_factory=dict)
+    _preflight: Preflight | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._preflight = None if self.media_root is None else Preflight(MediaRoot(self.media_root))
 
     def rows(self) -> Iterator[NewRow]:
         """The rows in order. Raises InputError at the first that cannot be sent."""
         for count, (number, request) in enumerate(self._numbered(), 1):
             try:
-                row = prepare(request, self.catalog, self.provider_override)
+                row = prepare(request, self.catalog, self.provider_override, preflight=self._preflight)
                 self._check_provider(row.routed.provider)
-                self._check_price(row.routed)
+                self._check_price(row)
             except InputError as error:
                 place = error.field if number else f"{request.custom_id}: {error.field or ''}".rstrip(": ")
                 raise InputError(error.message, file=error.file or self.file, line=number, field=place) from None
@@ -97,11 +111,12 @@ class RequestCheck:
             ids.add(request.custom_id)
             yield None, request
 
-    def _check_price(self, routed: Routed) -> None:
+    def _check_price(self, row: NewRow) -> None:
+        routed = row.routed
         lane = (routed.provider, routed.model)
         if lane not in self.lanes:
-            self.lanes[lane] = PriceCheck.of(*lane, self.catalog, self.caps)
-        self.lanes[lane].check(routed.body)
+            self.lanes[lane] = PriceCheck.of(*lane, self.catalog, self.caps, allow_unpriced=self.allow_unpriced)
+        self.lanes[lane].check(row.url, routed.body)
 
     def _check_provider(self, name: str) -> None:
         if name in self.providers:
@@ -112,8 +127,24 @@ class RequestCheck:
         self.simulated = self.simulated or self.catalog.provider(name).simulated
 
 
+def require_address(name: str, catalog: Catalog) -> None:
+    """Raise InputError where a provider has no address, saying which variable or key of the catalog to set."""
+    provider = catalog.provider(name)
+    if provider.base_url or provider.base_url_env is None:
+        return
+    told = os.environ.get(provider.base_url_env, "").strip()
+    wrong = address_fault(told) if told else None
+    why = "is not known" if wrong is None else f"in {provider.base_url_env} cannot be used, it {wrong}"
+    what = f"the address of {name} {why}: set {provider.base_url_env}, or base_url under [providers.{name}]"
+    raise InputError(f"{what} in overnight.toml", field="provider")
+
+
 def require_key(name: str, catalog: Catalog) -> str | None:
-    """The provider's API key from the environment. Raises InputError saying which variable to set."""
+    """The provider's API key from the environment. Raises InputError saying which variable to set, for its address too.
+
+    Without a key variable in the catalog it needs none: None.
+    """
+    require_address(name, catalog)
     provider = catalog.provider(name)
     if NOT_RECORDED in provider.headers.values():
         what = f"the headers of {name} are not in the run's record: put [providers.{name}] in overnight.toml"

@@ -9,14 +9,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from orchestrator.cli_local import demo_local, serve_local
 from orchestrator.cli_options import (
     Accept,
+    AllowUnpriced,
     BudgetOption,
     Concurrency,
     Config,
+    DecodeMedia,
     Dedupe,
     For,
     Json,
+    MediaRootOption,
     OnStop,
     Out,
     Quiet,
@@ -26,6 +30,7 @@ from orchestrator.cli_options import (
     Threshold,
     Until,
 )
+from orchestrator.cli_providers import check, providers
 from orchestrator.cli_steering import pause, print_json, set_, stop, unpause
 
 
@@ -91,6 +96,8 @@ def run(
     until: Until = None,
     for_: For = None,
     dedupe: Dedupe = None,
+    media_root: MediaRootOption = None,
+    allow_unpriced: AllowUnpriced = False,
     threshold: Threshold = None,
     on_stop: OnStop = None,
     quiet: Quiet = False,
@@ -118,6 +125,8 @@ def run(
         until=until,
         for_=for_,
         dedupe=dedupe,
+        media_root=media_root,
+        allow_unpriced=allow_unpriced,
         thresholds=threshold or (),
     )
     raise typer.Exit(run_command(source, options, quiet=quiet, as_json=as_json, on_stop=on_stop))
@@ -132,6 +141,8 @@ def resume(
     until: Until = None,
     for_: For = None,
     dedupe: Dedupe = None,
+    media_root: MediaRootOption = None,
+    allow_unpriced: AllowUnpriced = False,
     threshold: Threshold = None,
     on_stop: OnStop = None,
     quiet: Quiet = False,
@@ -153,6 +164,8 @@ def resume(
         until=until,
         for_=for_,
         dedupe=dedupe,
+        media_root=media_root,
+        allow_unpriced=allow_unpriced,
         threshold=threshold,
         on_stop=on_stop,
         quiet=quiet,
@@ -162,12 +175,19 @@ def resume(
 
 @app.command()
 def demo(
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run folder; by default runs/demo.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run folder; by default runs/demo, or runs/demo-local.")
+    ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="A few captions, on a small real model that is started for it.")
+    ] = False,
 ) -> None:
     """Judge the shipped captions on the embedded simulator, and correlate the scores with their ratings.
 
     Example: overnight demo
     """
+    if local:
+        raise typer.Exit(demo_local(out or Path("runs/demo-local")))
     from importlib.resources import as_file, files
 
     from orchestrator.opening import Options
@@ -191,6 +211,8 @@ def plan(
     budget: BudgetOption = None,
     until: Until = None,
     for_: For = None,
+    media_root: MediaRootOption = None,
+    decode_media: DecodeMedia = False,
     as_json: Json = False,
 ) -> None:
     """Check SOURCE and say what it would take, lane by lane, without sending: tokens, cost and time as intervals.
@@ -202,9 +224,16 @@ def plan(
     from orchestrator.estimates.showing import show_plan
 
     options = options_of(
-        out=out, concurrency=concurrency, config=config, simulate=simulate, budget=budget, until=until, for_=for_
+        out=out,
+        concurrency=concurrency,
+        config=config,
+        simulate=simulate,
+        budget=budget,
+        until=until,
+        for_=for_,
+        media_root=media_root,
     )
-    made = make_plan(source, options)
+    made = make_plan(source, options, decode_media=decode_media)
     print_json(made.to_json()) if as_json else show_plan(made)
 
 
@@ -221,9 +250,12 @@ def status(run_folder: Run, as_json: Json = False) -> None:
     print_json(read.to_json()) if as_json else show_status(read)
 
 
+for looking in (providers, check):
+    app.command()(looking)
 for steering in (pause, unpause, stop):
     app.command()(steering)
 app.command(name="set")(set_)
+app.command(name="serve-local")(serve_local)
 
 
 @app.command()

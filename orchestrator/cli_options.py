@@ -29,6 +29,17 @@ Dedupe = Annotated[
     bool | None,
     typer.Option("--dedupe/--no-dedupe", help="Send equal requests once, and write the answer for all of them."),
 ]
+MediaRootOption = Annotated[
+    Path | None,
+    typer.Option("--media-root", help="The folder of pictures and clips, in place of the manifest's or the dataset's."),
+]
+DecodeMedia = Annotated[
+    bool,
+    typer.Option("--decode-media", help="Decode every picture and clip to its end, too; a run does so row by row."),
+]
+AllowUnpriced = Annotated[
+    bool, typer.Option("--allow-unpriced", help="Send also what nobody knows the price of; it is shown as unpriced.")
+]
 OnStop = Annotated[
     str | None,
     typer.Option("--on-stop", metavar="CMD", help="Run this when the run ends; OVERNIGHT_REASON and others say how."),

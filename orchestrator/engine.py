@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
+from providers.media.preflight import Preflight
+
 from jobs.protocol import Answered, Failed, Job, Request, Verdict
 from orchestrator.amounts import duration
 from orchestrator.attempts import Attempts
@@ -23,6 +25,7 @@ from orchestrator.duplicates import Duplicates
 from orchestrator.lane import Lane
 from orchestrator.lanes import LaneMaker
 from orchestrator.lateness import look_at_deadline, next_look_s
+from orchestrator.media_stage import MediaStage
 from orchestrator.requests_file import NewRow, RequestsFile, prepare
 from orchestrator.retry import Policies
 from orchestrator.sending import Slot, watch_time_outs
@@ -61,6 +64,8 @@ class Engine:
     policies: Policies = field(default_factory=Policies)
     deadline: Deadline | None = None
     duplicates: Duplicates | None = None
+    preflight: Preflight | None = None  # of the pictures of requests that the job derives
+    media: MediaStage | None = None
     lanes: dict[int, Lane] = field(default_factory=dict)  # by lane number
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     stopping: StopKind | None = None
@@ -85,6 +90,7 @@ class Engine:
             self.money_came,
             self.seconds_left,
             self.policies,
+            self.media,
         )
 
     def admit(self, row: int) -> None:
@@ -357,7 +363,7 @@ class Engine:
                 self.outcomes[one.outcome] = self.outcomes.get(one.outcome, 0) + 1
                 self._watch_readable(lane, one.outcome is Outcome.OK)
             else:
-                self.log_request(prepare(one, self.catalog, self.provider_override, after))
+                self.log_request(prepare(one, self.catalog, self.provider_override, after, self.preflight))
 
     def _watch_readable(self, number: int, ok: bool) -> None:
         at = self.policies.thresholds

@@ -14,6 +14,8 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
+from prompts.input_error import InputError
+from providers.catalog import trust
 from providers.provider import Provider
 from providers.wire import Billing, Failure, FailureKind, HttpCall
 
@@ -43,13 +45,16 @@ class Transport(Protocol):
 
 
 class AiohttpTransport:
-    """One aiohttp session for a provider: as many connections as calls in flight, no hidden waits."""
+    """One aiohttp session for a provider: as many connections as calls in flight, no hidden waits.
+
+    Raises InputError where the provider's `ca_file` cannot be used.
+    """
 
     def __init__(self, provider: Provider) -> None:
         self._proxy = provider.proxy or proxy_from_environment(provider.base_url)
         self._urls: dict[str, URL] = {}
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=provider.verify),
+            connector=aiohttp.TCPConnector(limit=0, ssl=_trusted(provider)),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S),
         )
@@ -87,6 +92,16 @@ class AiohttpTransport:
         await self._session.close()
 
 
+def _trusted(provider: Provider) -> ssl.SSLContext | bool:
+    """What the provider's certificate is checked against, read once."""
+    if provider.ca_file is None:
+        return provider.verify
+    try:
+        return trust(provider.ca_file)
+    except ValueError as error:
+        raise InputError(str(error), field="ca_file") from None
+
+
 def proxy_from_environment(url: str) -> str | None:
     """The proxy that the usual variables name for `url`; looked up once, where aiohttp would do so for every call."""
     parts = urlsplit(url)
@@ -114,7 +129,21 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 def failure_of(error: Exception) -> Failure:
     """The typed failure of a transport error: before the connection stood nothing can have been billed."""
-    unbilled = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError, ssl.SSLError, aiohttp.InvalidURL)
+    unbilled = (
+        aiohttp.ClientConnectorError,
+        aiohttp.ClientHttpProxyError,
+        aiohttp.ServerTimeoutError,
+        ssl.SSLError,
+        aiohttp.InvalidURL,
+    )
     billing = Billing.UNBILLED if isinstance(error, unbilled) else Billing.MAYBE
-    text = str(error) or type(error).__name__
-    return Failure(FailureKind.TRANSIENT, billing, f"{type(error).__name__}: {text}"[:500])
+    return Failure(FailureKind.TRANSIENT, billing, _told(error)[:500])
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        why = getattr(error.certificate_error, "verify_message", None) or error.certificate_error
+        return f"the certificate of {error.host} is not trusted: {why} (a private CA's goes into ca_file)"
+    if isinstance(error, aiohttp.ClientHttpProxyError):  # its own text may show the proxy's address, with the password
+        return f"the proxy did not connect: {error.status} {error.message}"
+    return f"{type(error).__name__}: {error}" if str(error) else f"{type(error).__name__}: {type(error).__name__}"

@@ -18,8 +18,9 @@ from orchestrator.deadline import Deadline, LatencyGuess
 from orchestrator.http import Transport
 from orchestrator.limits.gate import Alarm
 from orchestrator.limits.lane_limits import LaneLimits
+from orchestrator.secrets import NO_SECRETS, Secrets
 from providers.prices import Rates
-from providers.provider import Provider
+from providers.provider import ImageTokens, Provider
 from providers.wire import Adapter
 
 _RESERVED, _WAIT = Fit.RESERVED, Fit.WAIT  # a look-up in the enum for each row is worth saving
@@ -52,7 +53,7 @@ class Lane:
         concurrency: int,
         limits: LaneLimits,
         budget: LaneBudget,
-        secret: str | None = None,
+        secrets: Secrets = NO_SECRETS,
         size_of: Callable[[int], int],
         fit: Callable[[int], Fit] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -63,11 +64,13 @@ class Lane:
         self.adapter = adapter
         self.transport = transport
         self.rates = rates
-        self.max_output_tokens = provider.facts_of(model).max_output_tokens
+        facts = provider.facts_of(model)
+        self.max_output_tokens = facts.max_output_tokens
+        self.image_tokens = facts.image_tokens or ImageTokens()
         self.concurrency = concurrency
         self.limits = limits
         self.budget = budget
-        self.secret = secret  # the provider's key, which some echo
+        self.secrets = secrets
         self.size_of = size_of
         self.fit = fit  # may be set once more, when the engine has the lane
         self.latency = LatencyGuess(provider.timeout_s)
@@ -78,6 +81,7 @@ class Lane:
         self.paused = False
         self.late_for: Deadline | None = None  # calls that start now would not land before it
         self.awaits_money = False  # until something in flight has settled
+        self.awaits_media = False  # until the pictures of the next row are ready
         self.held = array("I")  # rows that the budget has no room for
         self.transient_run = 0  # transient failures since the last success, those of one moment counted once
         self.transient_at = 0.0  # when the last of them was counted
@@ -112,6 +116,8 @@ class Lane:
         parts = ["paused" if self.paused else self.limits.note(self._clock())]
         if self.awaits_money:
             parts = ["waits for calls in flight to settle: the budget has no room beside them"]
+        if self.awaits_media and not self.in_flight:
+            parts = ["makes pictures ready"]
         if self.late_for is not None:
             parts = ["no more calls: they would land after the deadline"]
         if self.held:
@@ -139,6 +145,16 @@ class Lane:
         """Something has settled, or the cap was raised: look again."""
         self.awaits_money = False
         self._wake(1)
+
+    def media_came(self) -> None:
+        """Pictures are ready: look again."""
+        self.awaits_media = False
+        self._wake(1)
+
+    def upcoming(self, count: int) -> list[int]:
+        """Rows that will probably go next, `count` at most."""
+        retried = [row for _, row in heapq.nsmallest(count, self._retries)]
+        return [*retried, *self._queue[self._head : self._head + count - len(retried)]]
 
     def cool_down(self, until: float) -> None:
         """Hold all rows until then; a shorter cooldown never cuts a longer one."""
@@ -173,7 +189,7 @@ class Lane:
         """Whether nothing may be sent, whatever the time."""
         if self.closed or self.stopped is not None or self.paused:
             return True
-        return self.awaits_money or self.late_for is not None
+        return self.awaits_money or self.awaits_media or self.late_for is not None
 
     def take_nowait(self, now: float) -> int | None:
         """The next row, counted as in flight; None where there is none yet, or never."""
@@ -191,12 +207,13 @@ class Lane:
             fit = _RESERVED if self.fit is None else self.fit(row)
             if fit is _RESERVED:
                 return self._go(row, now)
-            if fit is _WAIT:
-                self.awaits_money = True
+            if fit is _WAIT or fit is Fit.PREPARING:
+                self.awaits_money, self.awaits_media = fit is _WAIT, fit is Fit.PREPARING
                 limits.withdraw(self, now)
                 return None
             self._pop(now)
-            self.held.append(row)
+            if fit is Fit.HELD:
+                self.held.append(row)
         asyncio.get_running_loop().call_soon(self.wake)
         return None
 

@@ -15,6 +15,7 @@ from orchestrator.limits.gate import Gate
 from orchestrator.limits.lane_limits import LaneLimits, OnEvent, Told
 from orchestrator.limits.pacer import MARGIN, Pacer
 from orchestrator.limits.slots import Slots
+from orchestrator.secrets import secrets_of
 from providers.adapters import make_adapter
 from providers.catalog import EMBEDDED, Catalog
 from providers.prices import resolve_rates
@@ -63,7 +64,7 @@ class LaneMaker:
             concurrency=self.concurrency,
             limits=LaneLimits(told, self.concurrency, on_event=on_event),
             budget=budget,
-            secret=key,
+            secrets=secrets_of(provider, key),
             size_of=size_of,
         )
 

@@ -40,8 +40,10 @@ class Options:
     """What the user may say about a run.
 
     `concurrency` is calls in flight per lane. `budget` caps the whole run, in USD: None takes a cap away, and where it
-    is not said, the cap of earlier sessions or of the spec stands. `deadline` is for this session alone. `dedupe`: ask
-    equal requests once; where it is not said, as the run did before. `thresholds` go over those of the catalog file.
+    is not said, the cap of earlier sessions or of the spec stands. `deadline` is for this session alone. `media_root`:
+    the folder that pictures and clips lie in, in place of the manifest's or the dataset's. `dedupe`: ask equal requests
+    once; where it is not said, as the run did before. `allow_unpriced`: send also what nobody knows the price of.
+    `thresholds` go over those of the catalog file.
     """
 
     out: Path | None = None
@@ -51,7 +53,9 @@ class Options:
     accept_changes: bool = False
     budget: float | msgspec.UnsetType | None = msgspec.UNSET
     deadline: Deadline | None = None
+    media_root: Path | None = None
     dedupe: bool | None = None
+    allow_unpriced: bool = False
     thresholds: tuple[tuple[str, int | float], ...] = ()
 
     def __post_init__(self) -> None:
@@ -78,6 +82,7 @@ class Opened:
     job: Job
     catalog: Catalog
     disk: Disk
+    media_root: Path
     caps: Caps = field(default_factory=Caps)
     thresholds: Thresholds = field(default_factory=Thresholds)
     made: bool = False  # just now
@@ -109,7 +114,7 @@ def opened(
             check_path(path)
     catalog = load_catalog(options.config)
     thresholds = _thresholds(catalog, options)
-    asked = None if source.is_dir() else read_source(source, catalog.providers)
+    asked = None if source.is_dir() else read_source(source, catalog.providers, options.media_root)
     folder = source if asked is None else options.out or asked.default_out
     if asked is None and not is_run(folder):
         raise InputError("not a run folder: it has no run.json", file=folder)
@@ -165,10 +170,32 @@ def _make_folder(folder: Path, disk: Disk) -> list[Path]:
 def _make(folder: Path, asked: Asked, options: Options, catalog: Catalog, disk: Disk, progress: Progress) -> Opened:
     override = SIMULATOR if options.simulate else None
     caps = caps_of(None, None, catalog, options, asked.spec)
-    check = RequestCheck(asked.job, catalog, asked.path, folder, override, progress, caps=caps)
+    root = media_root(options, asked)
+    check = RequestCheck(
+        asked.job,
+        catalog,
+        asked.path,
+        folder,
+        override,
+        progress,
+        caps=caps,
+        allow_unpriced=options.allow_unpriced,
+        media_root=root,
+    )
     record = make_run(folder, asked, check, disk)
     warnings = idle_caps(caps, check.lanes)
-    return Opened(folder, record, fold(folder), asked.job, catalog, disk, caps, made=True, warnings=warnings)
+    return Opened(folder, record, fold(folder), asked.job, catalog, disk, root, caps, made=True, warnings=warnings)
+
+
+def media_root(options: Options, asked: Asked | None, record: RunRecord | None = None) -> Path:
+    """The folder that pictures and clips lie in: as the user says now, else beside what is run, else as recorded."""
+    if options.media_root is not None:
+        if not options.media_root.is_dir():
+            raise InputError("no such folder", file=options.media_root, field="--media-root")
+        return options.media_root.resolve()
+    if asked is not None:
+        return asked.media_folder
+    return Path() if record is None or record.media_root is None else Path(record.media_root)
 
 
 def _reopen(
@@ -187,7 +214,10 @@ def _reopen(
         spec = recorded_spec(record, catalog.providers)
         _require_whole(folder, record, state)
         caps = caps_of(record, state, catalog, options)
-        found = Opened(folder, record, state, ManifestJob(None) if spec is None else spec.job, catalog, disk, caps)
+        root = media_root(options, None, record)
+        found = Opened(
+            folder, record, state, ManifestJob(None) if spec is None else spec.job, catalog, disk, root, caps
+        )
     else:
         found = _reopen_with(folder, record, state, asked, options, catalog, disk, progress)
     found.cut = cut
@@ -238,7 +268,10 @@ def _reopen_with(
     if asked.source.kind != record.source.kind:
         raise InputError(f"made from another source, the {record.source.kind} {record.source.name}", file=folder)
     caps = caps_of(record, state, catalog, options, asked.spec)
-    check = RequestCheck(asked.job, catalog, asked.path, None, record.provider_override, progress, caps=caps)
+    root = media_root(options, asked)
+    check = RequestCheck(
+        asked.job, catalog, asked.path, None, record.provider_override, progress, caps=caps, media_root=root
+    )
     if asked.source.sha256 == record.source.sha256:
         if _items_missing(folder, record):
             write_items(folder, asked, disk)
@@ -246,7 +279,7 @@ def _reopen_with(
             _require_beginning(folder, check)
             write_requests(folder, check, record.items + 1, disk)
             state = fold(folder)
-    found = Opened(folder, record, state, asked.job, catalog, disk, caps)
+    found = Opened(folder, record, state, asked.job, catalog, disk, root, caps)
     same = asked.source.sha256 == (state.sha256 or record.source.sha256)
     behind = _record_is_behind(record, state, asked)
     if isinstance(asked.job, ManifestJob) and same and not state.pending_addition and not behind:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from providers.media.preflight import Preflight
+
 from jobs.protocol import Answered, Failed, Job, Verdict
 from orchestrator.requests_file import NewRow, prepare, row_key
 from outputs.answers import iterate_items
@@ -35,7 +37,9 @@ class Replayed:
     restored: list[int] = field(default_factory=list)  # rows that an earlier change took away, asked for again
 
 
-def replay(folder: Path, record: RunRecord, job: Job, state: RunState, catalog: Catalog) -> Replayed:
+def replay(
+    folder: Path, record: RunRecord, job: Job, state: RunState, catalog: Catalog, preflight: Preflight | None = None
+) -> Replayed:
     """Bring a fresh job to where the log ends, and compare what it asks with what it asked."""
     found = Replayed()
     for _ in job.start(iterate_items(folder)):
@@ -49,7 +53,7 @@ def replay(folder: Path, record: RunRecord, job: Job, state: RunState, catalog: 
             if isinstance(made, Verdict):
                 found.outcomes[made.outcome] = found.outcomes.get(made.outcome, 0) + 1
                 continue
-            new = prepare(made, catalog, record.provider_override, settled.seq)
+            new = prepare(made, catalog, record.provider_override, settled.seq, preflight)
             if (derived := recorded.pop(new.key, None)) is None:
                 found.unlogged.append(new)
             else:

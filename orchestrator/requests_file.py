@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import orjson
+from providers.media.preflight import Preflight
 
 from jobs.protocol import Request
 from outputs.fold import RunState
@@ -42,15 +43,21 @@ def row_key(custom_id: str, fingerprint: str) -> bytes:
     return f"{custom_id}\n{fingerprint}".encode()
 
 
-def prepare(request: Request, catalog: Catalog, provider: str | None = None, after: int | None = None) -> NewRow:
+def prepare(
+    request: Request,
+    catalog: Catalog,
+    provider: str | None = None,
+    after: int | None = None,
+    preflight: Preflight | None = None,
+) -> NewRow:
     """Check a request and find its lane. Raises InputError naming the field.
 
-    `provider` overrides the request's own, which must be in the catalog all the same.
+    `provider` overrides the request's own, which must be in the catalog all the same. `preflight` looks at its media.
     """
     if provider is not None and request.provider is not None:
         catalog.provider(request.provider)
     body = bytes(request.body) if isinstance(request.body, msgspec.Raw) else orjson.dumps(request.body)
-    routed = route(request.url, provider or request.provider, body, catalog)
+    routed = route(request.url, provider or request.provider, body, catalog, preflight)
     return NewRow(request.custom_id, request.url, _metadata(request), routed, after)
 
 
@@ -63,13 +70,14 @@ def _metadata(request: Request) -> bytes | None:
 def request_line(row: NewRow) -> bytes:
     """The line of `requests.jsonl` for a row, from behind its `seq` on."""
     routed = row.routed
-    return b'"custom_id":%b,"method":"POST","url":%b,"provider":%b,"model":%b,"fingerprint":"%b",%b"body":%b%b}' % (
+    return b'"custom_id":%b,"method":"POST","url":%b,"provider":%b,"model":%b,"fingerprint":"%b",%b%b"body":%b%b}' % (
         orjson.dumps(row.custom_id),
         orjson.dumps(row.url),
         orjson.dumps(routed.provider),
         orjson.dumps(routed.model),
         routed.fingerprint.encode(),
         b"" if row.after is None else b'"after":%d,' % row.after,
+        b'"media":%b,' % msgspec.json.encode(routed.media) if routed.media else b"",
         routed.body,
         b"" if row.metadata is None else b',"metadata":' + row.metadata,
     )

@@ -59,6 +59,7 @@ class Policies:
             FailureKind.TIMED_OUT: Policy(stop_after_attempt(at.timed_out_attempts), _SOON),
             FailureKind.UNREADABLE: Policy(stop_after_attempt(at.unreadable_attempts), _SOON),
             FailureKind.TOO_LARGE: _ONCE,
+            FailureKind.BAD_MEDIUM: _ONCE,
         }
 
     def next_wait_s(self, kind: FailureKind, attempts: int, waited_s: float = 0.0) -> float | None:

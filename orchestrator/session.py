@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from providers.media.preflight import Preflight
+from providers.media.sources import MediaRoot
 
 from orchestrator.amounts import dollars
 from orchestrator.budget import Budget, Caps
@@ -21,6 +23,7 @@ from orchestrator.estimates.estimating import estimate_run
 from orchestrator.heartbeat import beat
 from orchestrator.lanes import LaneMaker
 from orchestrator.making import RESERVE, code_version, describe, write_record
+from orchestrator.media_stage import MediaStage
 from orchestrator.opening import Opened, Options
 from orchestrator.replaying import replay, require_same
 from orchestrator.requests_file import RequestsFile
@@ -98,6 +101,8 @@ async def _engine(opened: Opened, options: Options) -> AsyncIterator[Engine]:
         requests = RequestsFile(opened.folder, opened.state)
         stack.callback(requests.close)
         duplicates = _duplicates(opened, options)
+        media = MediaStage(opened.folder, MediaRoot(opened.media_root))
+        stack.callback(media.close)
         engine = Engine(
             opened.job,
             opened.state,
@@ -110,6 +115,8 @@ async def _engine(opened: Opened, options: Options) -> AsyncIterator[Engine]:
             Policies(opened.thresholds),
             options.deadline,
             duplicates,
+            Preflight(MediaRoot(opened.media_root)),
+            media,
         )
         with contextlib.suppress(WriteFailedError):  # then `engine.run` sends nothing and says why
             await _set_up(opened, engine, options)
@@ -268,7 +275,7 @@ def _replay(opened: Opened, engine: Engine, options: Options) -> None:
     if not opened.job.follows_up or opened.made:
         return
     state = opened.state
-    replayed = replay(opened.folder, opened.record, opened.job, state, opened.catalog)
+    replayed = replay(opened.folder, opened.record, opened.job, state, opened.catalog, engine.preflight)
     if not options.accept_changes:
         require_same(replayed, opened.folder, state)
     engine.outcomes.update(replayed.outcomes)

@@ -31,15 +31,23 @@ class Asked:
         return DEFAULT_RUNS / self.path.stem
 
     @property
+    def media_folder(self) -> Path:
+        """Where pictures and clips lie where no --media-root is given: beside the manifest, or beside the dataset."""
+        return (self.path.parent if self.spec is None else self.spec.dataset_folder).resolve()
+
+    @property
     def prompts(self) -> tuple[PromptRecord, ...]:
         spec = self.spec
         return () if spec is None else tuple(PromptRecord(p.name, p.version, p.sha256, p.text) for p in spec.prompts)
 
 
-def read_source(path: Path, providers: Collection[str]) -> Asked:
-    """A manifest or a spec (`*.toml`). Raises InputError."""
+def read_source(path: Path, providers: Collection[str], media_root: Path | None = None) -> Asked:
+    """A manifest or a spec (`*.toml`); `media_root` is where its items' media are, if not beside the dataset.
+
+    Raises InputError.
+    """
     if path.suffix == ".toml":
-        spec = load_spec(path, providers)
+        spec = load_spec(path, providers, media_root)
         return Asked(path, Source("spec", path.name, _sha256(path)), spec.job, spec)
     return Asked(path, Source("manifest", path.name, _sha256(path)), ManifestJob(path))
 

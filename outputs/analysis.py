@@ -21,6 +21,8 @@ from rich.text import Text
 from outputs.correlation import correlations_table
 from outputs.disk import FULL, OsDisk
 from outputs.items import Item
+from outputs.metric_names import METRICS, metric_name
+from outputs.modes import modes_table
 from outputs.run_record import RunRecord, read_run_record
 from outputs.scores import Answer, scores_table
 from prompts.input_error import InputError
@@ -28,7 +30,6 @@ from prompts.parsers import AnswerReader, reader_for
 from prompts.plain_text import plain_text
 from prompts.template import parse_prompt
 
-METRICS = {"gveval": "G-VEval ref-only ACCR"}  # by the run's job
 _REASONS_SHOWN = 5
 
 
@@ -54,6 +55,7 @@ class Analysis:
     reasons: dict[str, int]
     scores: pl.DataFrame
     correlations: pl.DataFrame
+    modes: pl.DataFrame
 
 
 def analyze_run(folder: Path, include_sampled: bool = False) -> Analysis:
@@ -84,15 +86,16 @@ def analyze(
         scores,
         items,
         read.dimensions,
-        metric=METRICS[run.job],
+        metric=metric_name(run),
         asked=counts.asked,
         simulated=run.simulated,
         include_sampled=include_sampled,
     )
+    modes = modes_table(scores, read.dimensions, asked=counts.asked, simulated=run.simulated)
     per_answer = scores.filter(pl.col("dimension") == read.dimensions[0])
     kinds = sorted({item.ratings_kind for item in items.values() if item.ratings})
     outcomes, reasons = _count(per_answer, "outcome"), _count(per_answer, "reason")
-    return Analysis(run, counts, ", ".join(kinds), outcomes, reasons, scores, correlations)
+    return Analysis(run, counts, ", ".join(kinds), outcomes, reasons, scores, correlations, modes)
 
 
 def reader_of(run: RunRecord, folder: Path | str) -> AnswerReader:
@@ -113,7 +116,7 @@ def _count(frame: pl.DataFrame, column: str) -> dict[str, int]:
 
 
 def write_tables(analysis: Analysis, folder: Path) -> list[Path]:
-    """Write both tables to `folder`/tables as parquet and CSV, each file all or nothing; returns their paths.
+    """Write the tables to `folder`/tables as parquet and CSV, each file all or nothing; returns their paths.
 
     Raises InputError where they cannot be written, OSError where the disk is full.
     """
@@ -129,7 +132,8 @@ def write_tables(analysis: Analysis, folder: Path) -> list[Path]:
 def _write_tables(analysis: Analysis, tables: Path) -> list[Path]:
     tables.mkdir(exist_ok=True)
     disk, written = OsDisk(), []
-    for name, frame in (("scores", analysis.scores), ("correlations", analysis.correlations)):
+    frames = {"scores": analysis.scores, "correlations": analysis.correlations, "modes": analysis.modes}
+    for name, frame in frames.items():
         parquet = io.BytesIO()
         frame.write_parquet(parquet)
         for suffix, data in (("parquet", parquet.getvalue()), ("csv", frame.write_csv().encode())):
@@ -149,23 +153,28 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
         "requests": {"asked": counts.asked, "answered": counts.answered, "failed": counts.failed},
         "outcomes": analysis.outcomes,
         "reasons": analysis.reasons,
-        "correlations": [
-            {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
-            for row in analysis.correlations.iter_rows(named=True)
-        ],
+        "correlations": _records(analysis.correlations),
+        "modes": _records(analysis.modes),
     }
+
+
+def _records(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+        for row in frame.iter_rows(named=True)
+    ]
 
 
 def render(analysis: Analysis) -> RenderableType:
     """The analysis for the terminal. Texts from models and datasets are shown as they are, never as markup."""
     notes = [_plain(line) for line in (*_notes(analysis), *_undefined(analysis))]
     table = _table(analysis) if analysis.correlations.height else _plain("No rated item: nothing to correlate.")
-    return Group(_plain(_title(analysis), style="bold"), table, *notes)
+    return Group(_plain(_title(analysis), style="bold"), table, _modes(analysis), *notes)
 
 
 def _title(analysis: Analysis) -> str:
     models = sorted(analysis.scores["model"].drop_nulls().unique())
-    parts = [METRICS[analysis.run.job], ", ".join(models), f"run {analysis.run.name}"]
+    parts = [metric_name(analysis.run), ", ".join(models), f"run {analysis.run.name}"]
     if analysis.run.simulated:
         parts.append("SIMULATED")
     if analysis.ratings_kind not in ("", "human"):
@@ -183,6 +192,19 @@ def _table(analysis: Analysis) -> Table:
         metric = (row["dimension"], _number(row["tau_b"]), _number(row["tau_c"]), row["n"], row["items"])
         human = (_number(row["human_tau_b"]), row["human_n"])
         table.add_row(*(_plain(str(cell)) for cell in (*metric, coverage, row["left_out"], *human)))
+    return table
+
+
+def _modes(analysis: Analysis) -> Table:
+    caption = "modes of the ok scores; mass: probability on the scale's integers at an expectation's token"
+    table = Table(caption=caption, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in ("dimension", "coverage", "expectation", "split", "no\nlogprobs", "mean\nmass", "least\nmass"):
+        table.add_column(heading, justify="left" if heading == "dimension" else "right", no_wrap=True)
+    for row in analysis.modes.iter_rows(named=True):
+        modes = (row["expectation"], row["split"], row["no_logprobs"])
+        masses = (_mass(row["mass_mean"]), _mass(row["mass_min"]))
+        coverage = f"{_number(100 * row['coverage'])} %"
+        table.add_row(*(_plain(str(cell)) for cell in (row["dimension"], coverage, *modes, *masses)))
     return table
 
 
@@ -210,6 +232,10 @@ def _undefined(analysis: Analysis) -> list[str]:
 
 def _number(value: float) -> str:
     return "n/a" if math.isnan(value) else f"{value:.1f}"
+
+
+def _mass(value: float) -> str:
+    return "n/a" if math.isnan(value) else "<0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def _plain(text: str, style: str = "") -> Text:

@@ -11,11 +11,16 @@ class Rating(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """What rows are about: a candidate caption with its references and its human ratings."""
+    """What rows are about: a candidate caption with its references and its human ratings.
+
+    `media` is the path or address of the picture or clip that it describes, `media_sha256` the digest of that file's
+    bytes in hex where it was shown to a judge.
+    """
 
     item: str
     candidate: str
     references: tuple[str, ...] = ()
     ratings: tuple[Rating, ...] = ()
     media: str | None = None
+    media_sha256: str | None = None
     ratings_kind: str = "human"  # "constructed" where nobody rated: shown wherever a number rests on them

@@ -7,6 +7,7 @@ belong together; times (`at`) are seconds since 1970 UTC; money is USD.
 from typing import Any
 
 import msgspec
+from providers.media.preflight import Medium
 
 from providers.wire import Billing, Usage
 
@@ -25,6 +26,7 @@ class RequestLine(msgspec.Struct, frozen=True):
     body: msgspec.Raw
     method: str = "POST"
     metadata: msgspec.Raw = NULL
+    media: tuple[Medium | None, ...] | None = None  # of the body's; None for what the provider fetches
 
 
 class RequestHead(msgspec.Struct, frozen=True):

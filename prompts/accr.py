@@ -7,16 +7,24 @@ guessed: an answer has all of its scores or an outcome that says which one is wr
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from statistics import fmean
 from typing import NamedTuple
 
 from prompts.expectation import score_at, token_bytes
-from prompts.records import Completion, Mode, Outcome, Parsed, SampledToken, Score
+from prompts.records import Completion, Outcome, Parsed, SampledToken, Score
+from prompts.score_reading import (
+    AVERAGE,
+    cut_before,
+    integer_fault,
+    not_answered,
+    score_key,
+    score_names,
+    with_average,
+    without_logprobs,
+)
 
-AVERAGE = "average"
+__all__ = ["AVERAGE", "parse", "score_names"]
+
 _EMPHASIS = " \t\r\n*_`"
-_STRENGTH = (Mode.NO_LOGPROBS, Mode.SPLIT, Mode.EXPECTATION)  # the weakest first
-_SHOWN = 40  # characters of a faulty slot that a reason quotes
 
 
 class _Slot(NamedTuple):
@@ -24,33 +32,22 @@ class _Slot(NamedTuple):
     start: int  # of the content, in characters
 
 
-def score_names(labels: Sequence[str]) -> tuple[str, ...]:
-    """The dimensions that `parse` gives for these labels, the average last."""
-    return (*(_key(label) for label in labels), AVERAGE)
-
-
 def parse(completion: Completion, dimensions: Sequence[str], scale: tuple[int, int]) -> Parsed:
     """Read the scores of `dimensions` (labels), integers of `scale` (both ends included), and their average.
 
     Scores are keyed by the label in lower case with underscores. An answer that was cut after its last score is OK.
     """
-    if completion.finish_reason == "content_filter":
-        return Parsed(Outcome.FILTERED, reason="the provider's content filter cut the answer")
-    if completion.refusal:
-        return Parsed(Outcome.REFUSED, reason="the judge refused to answer")
+    if unanswered := not_answered(completion):
+        return unanswered
     slots = {label: _last_slot(completion.text or "", label, scale) for label in dimensions}
-    missing = [_key(label) for label, slot in slots.items() if slot is None]
+    missing = [score_key(label) for label, slot in slots.items() if slot is None]
     if missing and completion.finish_reason == "length":
-        return Parsed(Outcome.TRUNCATED, reason=f"cut at the token limit before {', '.join(missing)}")
+        return cut_before(missing)
     faults = [fault for label, slot in slots.items() if (fault := _fault(label, slot, scale))]
     if faults:
         return Parsed(Outcome.UNPARSEABLE, reason="; ".join(faults))
     sampled = {label: int(slot.content) for label, slot in slots.items() if slot is not None}
     return Parsed(Outcome.OK, scores=_scores(sampled, completion.tokens, scale))
-
-
-def _key(label: str) -> str:
-    return "_".join(label.lower().split())
 
 
 @lru_cache(maxsize=64)
@@ -70,14 +67,7 @@ def _last_slot(text: str, label: str, scale: tuple[int, int]) -> _Slot | None:
 
 
 def _fault(label: str, slot: _Slot | None, scale: tuple[int, int]) -> str | None:
-    if slot is None:
-        return f"{_key(label)}: no score"
-    shown = repr(slot.content[:_SHOWN])
-    if not re.fullmatch(r"[0-9]+", slot.content):
-        return f"{_key(label)}: {shown} is not an integer"
-    if len(slot.content) > 9 or not scale[0] <= int(slot.content) <= scale[1]:
-        return f"{_key(label)}: {shown} is not within {scale[0]} to {scale[1]}"
-    return None
+    return integer_fault(score_key(label), None if slot is None else slot.content, scale)
 
 
 def _scores(
@@ -85,26 +75,15 @@ def _scores(
 ) -> dict[str, Score]:
     tokens = tokens or ()
     answer = b"".join(map(token_bytes, tokens)).decode("utf-8", "surrogateescape")
-    scores = {_key(label): _score(label, value, tokens, answer, scale) for label, value in sampled.items()}
-    return {**scores, AVERAGE: _average(list(scores.values()))}
+    return with_average(
+        {score_key(label): _score(label, value, tokens, answer, scale) for label, value in sampled.items()}
+    )
 
 
 def _score(label: str, sampled: int, tokens: Sequence[SampledToken], answer: str, scale: tuple[int, int]) -> Score:
     """The score at the tokens that spell it; the sampled integer where the tokens do not end on the same slot."""
     slot = _last_slot(answer, label, scale)
     if slot is None or _fault(label, slot, scale) or int(slot.content) != sampled:
-        return Score(float(sampled), sampled, Mode.NO_LOGPROBS)
+        return without_logprobs(sampled)
     start = len(answer[: slot.start].encode("utf-8", "surrogateescape"))
     return score_at(tokens, (start, start + len(slot.content)), scale)
-
-
-def _average(scores: Sequence[Score]) -> Score:
-    """The mean value, with the weakest mode and the least mass; `sampled` is the mean sampled integer, rounded."""
-    mode = min((score.mode for score in scores), key=_STRENGTH.index)
-    masses = [score.mass for score in scores if score.mass is not None]
-    return Score(
-        fmean(score.value for score in scores),
-        round(fmean(score.sampled for score in scores)),
-        mode,
-        min(masses) if mode is Mode.EXPECTATION else None,
-    )

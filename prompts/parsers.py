@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from prompts import accr
+from prompts import accr, json_scores
 from prompts.input_error import InputError
 from prompts.records import Completion, Parsed
 from prompts.template import Prompt
@@ -18,7 +18,10 @@ class Parser:
     score_names: Callable[[Sequence[str]], tuple[str, ...]]
 
 
-PARSERS = {"accr": Parser(accr.parse, accr.score_names)}
+PARSERS = {
+    "accr": Parser(accr.parse, accr.score_names),
+    "json_scores": Parser(json_scores.parse, json_scores.score_names),
+}
 
 
 @dataclass(frozen=True, slots=True)

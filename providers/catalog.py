@@ -4,6 +4,7 @@ The built-in `catalog.toml` lies beneath; the user's file adds providers and ove
 from the environment only, and never become part of a record.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,11 +22,15 @@ from prompts.toml_text import convert_table, parse_toml
 from providers.protocols import PROTOCOLS
 from providers.provider import Facts, Limits, PriceEntry, Provider
 
+if TYPE_CHECKING:
+    import ssl
+
 EMBEDDED = "embedded:"
 DEFAULT_FILE = "overnight.toml"
 NOT_RECORDED = "(not recorded)"  # what a run's record has in place of a header's value
 
 _TABLES = ("providers", "thresholds")
+_PATTERN_TABLES = ("prices", "facts")  # of prices the first that matches counts, of facts the last
 _BARE_URL = (
     "is an address without user name, password, query or fragment; a key comes from the environment (api_key_env)"
 )
@@ -85,10 +90,21 @@ def load_catalog(file: Path | None = None) -> Catalog:
         default = Path(DEFAULT_FILE)
         file = default if default.is_file() else None
     own, thresholds = ({}, {}) if file is None else _read_toml(file)
-    merged = {name: {**built_in.get(name, {}), **entry} for name, entry in own.items()}
+    merged = {name: _over(entry, built_in.get(name, {})) for name, entry in own.items()}
     merged.update({name: entry for name, entry in built_in.items() if name not in merged})
     providers = {name: _provider(name, entry, file if name in own else None) for name, entry in merged.items()}
     return Catalog(providers, thresholds, file)
+
+
+def _over(own: dict[str, Any], built_in: dict[str, Any]) -> dict[str, Any]:
+    """A user's table over a built-in one, key by key; tables of patterns hold both, the user's where they win."""
+    merged = {**built_in, **own}
+    for key in _PATTERN_TABLES:
+        ours, theirs = built_in.get(key), own.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            rest = {pattern: table for pattern, table in ours.items() if pattern not in theirs}
+            merged[key] = {**theirs, **rest} if key == "prices" else {**rest, **theirs}
+    return merged
 
 
 def _read_toml(file: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
@@ -122,15 +138,33 @@ def _provider(name: str, entry: dict[str, Any], file: Path | None) -> Provider:
     place = f"providers.{name}."
     for key, kind in (("prices", PriceEntry), ("facts", Facts)):
         _check_tables(entry.get(key), kind, source, f"{place}{key}.")
-    provider = convert_table(entry, Provider, file=source, within=place)
+    provider = _located(convert_table(entry, Provider, file=source, within=place), file)
     account = {key: value for key, value in provider.limits.items() if not isinstance(value, dict)}
     convert_table(account, Limits, file=source, within=f"{place}limits.")
     models = {key: value for key, value in provider.limits.items() if isinstance(value, dict)}
     _check_tables(models, Limits, source, f"{place}limits.")
-    for key, wrong in _faults(provider):
+    for key, wrong in _faults(provider, with_files=file is not None):
         raise InputError(wrong, file=source, field=place + key)
     simulated = provider.simulated or provider.base_url == EMBEDDED
     return msgspec.structs.replace(provider, simulated=simulated)
+
+
+def _located(provider: Provider, file: Path | None) -> Provider:
+    """With its address from the environment where that has one, and its files found beside the catalog's."""
+    address = "" if provider.base_url_env is None else os.environ.get(provider.base_url_env, "").strip()
+    if address and not provider.base_url and address_fault(address) is None:  # another is told when it is used
+        provider = msgspec.structs.replace(provider, base_url=address)
+    if provider.ca_file and file is not None:
+        path = file.parent / Path(provider.ca_file).expanduser()
+        provider = msgspec.structs.replace(provider, ca_file=str(path.absolute()))
+    return provider
+
+
+def address_fault(url: str) -> str | None:
+    """What is wrong with a base URL, None where nothing is. One that may hold a key is not shown."""
+    if _has_extras(url):
+        return _BARE_URL
+    return None if _is_url(url) else f"{url!r} is not http:// or https:// and a host"
 
 
 def _check_tables(tables: Any, kind: type[msgspec.Struct], file: Path | str, place: str) -> None:
@@ -140,16 +174,24 @@ def _check_tables(tables: Any, kind: type[msgspec.Struct], file: Path | str, pla
             convert_table(table, kind, file=file, within=f'{place}"{pattern}".')
 
 
-def _faults(provider: Provider) -> Iterator[tuple[str, str]]:
-    """(key, what is wrong with it) of values that no call could be made with."""
+def _faults(provider: Provider, *, with_files: bool) -> Iterator[tuple[str, str]]:
+    """(key, what is wrong with it) of values that no call could be made with.
+
+    `with_files`: the files that it names are here; those of a record may be on another machine.
+    """
     if provider.protocol not in PROTOCOLS:
         yield "protocol", f"unknown protocol {provider.protocol!r} (known: {', '.join(PROTOCOLS)})"
     if not provider.base_url and provider.base_url_env is None:
         yield "base_url", "is missing"
-    if _has_extras(provider.base_url):  # not shown: it may hold a key
-        yield "base_url", _BARE_URL
-    if provider.base_url not in ("", EMBEDDED) and not _is_url(provider.base_url):
-        yield "base_url", f"{provider.base_url!r} is not http:// or https:// and a host"
+    if provider.base_url not in ("", EMBEDDED) and (wrong := address_fault(provider.base_url)):
+        yield "base_url", wrong
+    if provider.ca_file is not None and with_files:
+        if not provider.verify:
+            yield "ca_file", "counts for nothing with verify = false: leave one of them out"
+        try:
+            trust(provider.ca_file)
+        except ValueError as error:
+            yield "ca_file", str(error)
     if provider.proxy is not None and not _is_url(provider.proxy):
         yield "proxy", "is not http:// or https:// and a host"  # not shown: it may hold a password
     for name, value in provider.headers.items():
@@ -157,6 +199,21 @@ def _faults(provider: Provider) -> Iterator[tuple[str, str]]:
             yield f'headers."{name}"', "is no name of a header"
         if not value.isprintable():
             yield f"headers.{name}", "has characters that no header can carry"
+
+
+def trust(ca_file: str) -> "ssl.SSLContext":
+    """What trusts the certificates in this file (PEM), and no others. Raises ValueError saying what is wrong."""
+    import ssl
+
+    if not ca_file:
+        raise ValueError("is empty")  # which would be taken for the system's certificates
+
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError:
+        raise ValueError(f"{ca_file}: holds no certificates in PEM") from None
+    except OSError as error:
+        raise ValueError(f"{ca_file}: cannot be read: {error.strerror}") from None
 
 
 def _has_extras(url: str) -> bool:

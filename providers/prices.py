@@ -3,84 +3,109 @@
 An unknown price is None all the way through, never 0. All amounts are USD.
 """
 
+import re
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from typing import Any
 
 import msgspec
 
-from providers.provider import Provider
-from providers.wire import Usage
+from providers.cost_bounds import upper_bound_usd
+from providers.provider import PriceEntry, Provider
+from providers.rates import FREE, Rates
+
+__all__ = ["FREE", "Rates", "price_line", "resolve_rates", "upper_bound_usd"]
 
 _MILLION = 1e6
+_PROBE = 1000  # tokens; few enough for the price of a short call
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_WILD = re.compile(r"([*?[])")
 
 
-class Rates(msgspec.Struct, frozen=True):
-    """USD per token."""
+def resolve_rates(provider: Provider, model: str, *, batch: bool = False, at: datetime | None = None) -> Rates | None:
+    """The rates of a lane; None where neither the catalog nor the price library knows the model.
 
-    input: float
-    cached_input: float
-    output: float
-    source: str = "catalog"
-
-    def cost_usd(self, usage: Usage) -> float:
-        """What a call with this usage cost."""
-        fresh = usage.input_tokens - usage.cached_tokens
-        return fresh * self.input + usage.cached_tokens * self.cached_input + usage.output_tokens * self.output
-
-    def per_million(self) -> dict[str, float | str]:
-        """As people quote them: USD per million tokens."""
-        per_token = {"input": self.input, "cached_input": self.cached_input, "output": self.output}
-        return {**{name: round(value * _MILLION, 9) for name, value in per_token.items()}, "source": self.source}
+    `batch`: those of the provider's batch API, which may be unknown where the others are known: the catalog's
+    `batch_*`, else the library's where they differ from the standard ones, else by the provider's `batch_discount`.
+    `at` is the time of the call, for prices that change with it; by default now.
+    """
+    rates = _standard(provider, model, at)
+    return rates.batch if batch and rates is not None and not provider.free else rates
 
 
-FREE = Rates(0.0, 0.0, 0.0, "free")
+def price_line(provider_name: str, model: str) -> str:
+    """The line of TOML that makes a price known, and the table for it; whoever adds it puts the two prices in."""
+    key = provider_name if _BARE_KEY.fullmatch(provider_name) else _quoted(provider_name)
+    pattern = _quoted(_WILD.sub(r"[\1]", model))
+    return f"prices.{pattern} = {{ input = USD_PER_MILLION, output = USD_PER_MILLION }} under [providers.{key}]"
 
 
-def resolve_rates(provider: Provider, model: str) -> Rates | None:
-    """The rates of a lane; None where neither the catalog nor the price library knows the model."""
+def _quoted(text: str) -> str:
+    return msgspec.json.encode(text).decode().replace("\x7f", "\\u007F")
+
+
+def _standard(provider: Provider, model: str, at: datetime | None) -> Rates | None:
     if provider.free:
         return FREE
     for pattern, entry in provider.prices.items():
         if fnmatchcase(model, pattern):
-            cached = entry.input if entry.cached_input is None else entry.cached_input
-            return Rates(entry.input / _MILLION, cached / _MILLION, entry.output / _MILLION)
-    return None if provider.price_id is None else _library_rates(provider.price_id, model)
+            return _catalog_rates(entry, provider.batch_discount)
+    return None if provider.price_id is None else _library_rates(provider, provider.price_id, model, at)
 
 
-def _library_rates(price_id: str, model: str) -> Rates | None:
-    from genai_prices import Usage as LibraryUsage
-    from genai_prices import __version__, calc_price
+def _catalog_rates(entry: PriceEntry, discount: float | None) -> Rates:
+    cached = entry.input if entry.cached_input is None else entry.cached_input
+    written = None if entry.cache_write is None else entry.cache_write / _MILLION
+    source = entry.source or "catalog"
+    rates = Rates(entry.input / _MILLION, cached / _MILLION, entry.output / _MILLION, source, written, entry.as_of)
+    if entry.batch_input is None or entry.batch_output is None:
+        return _with_discount(rates, discount)
+    cached = entry.batch_input if entry.batch_cached_input is None else entry.batch_cached_input
+    batch = Rates(entry.batch_input / _MILLION, cached / _MILLION, entry.batch_output / _MILLION, source)
+    return msgspec.structs.replace(rates, batch=batch)
 
-    def price(input_tokens: int, cached_tokens: int, output_tokens: int) -> float:
-        usage = LibraryUsage(input_tokens=input_tokens, cache_read_tokens=cached_tokens, output_tokens=output_tokens)
-        return float(calc_price(usage, model, provider_id=price_id).total_price) / 1000
 
+def _with_discount(rates: Rates, discount: float | None) -> Rates:
+    if discount is None:
+        return rates
+    return msgspec.structs.replace(rates, batch=rates.scaled(1 - discount, f"{discount:.0%} off {rates.source}"))
+
+
+def _library_rates(provider: Provider, price_id: str, model: str, at: datetime | None) -> Rates | None:
+    now = at or datetime.now(UTC)
     try:
-        return Rates(price(1000, 0, 0), price(1000, 1000, 0), price(0, 0, 1000), f"genai-prices {__version__}")
+        rates = _from_library(price_id, model, now, None)
+        batch = _from_library(price_id, model, now, {"processing": "batch"})
     except LookupError:
         return None
+    if (batch.input, batch.output) == (rates.input, rates.output):  # so it answers where it knows no others
+        return _with_discount(rates, provider.batch_discount)
+    return msgspec.structs.replace(rates, batch=batch)
 
 
-class _Bounds(msgspec.Struct, frozen=True):
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    n: int | None = None
+def _from_library(price_id: str, model: str, at: datetime, context: dict[str, str] | None) -> Rates:
+    """Raises LookupError where the library does not know the model."""
+    from genai_prices import Usage, __version__, calc_price
+
+    source = f"genai-prices {__version__}"
+
+    def calc(**tokens: int) -> Any:
+        return calc_price(
+            Usage(**tokens), model, provider_id=price_id, genai_request_timestamp=at, price_context=context
+        )
+
+    def rates(input_tokens: int) -> Rates:
+        fresh, read, written = (
+            float(calc(input_tokens=input_tokens, **tokens).input_price) / input_tokens
+            for tokens in ({}, {"cache_read_tokens": input_tokens}, {"cache_write_tokens": input_tokens})
+        )
+        output = float(calc(input_tokens=input_tokens, output_tokens=_PROBE).output_price) / _PROBE
+        return Rates(fresh, read, output, source, written)
+
+    tiers = _thresholds(calc(input_tokens=_PROBE).model_price)
+    return msgspec.structs.replace(rates(_PROBE), tiers=tuple((above, rates(above + 1)) for above in tiers))
 
 
-_bounds = msgspec.json.Decoder(_Bounds)
-
-
-def upper_bound_usd(
-    rates: Rates, body: bytes, max_output_tokens: int | None, input_tokens: int | None = None
-) -> float | None:
-    """What a call with this body can cost at most: a token per input byte, and all the output it may write.
-
-    `max_output_tokens` is the model's own maximum. `input_tokens`, where they are counted, take the place of the bytes.
-    None where neither the body nor the model bounds the output.
-    """
-    if not rates.input and not rates.output:
-        return 0.0
-    bounds = _bounds.decode(body)
-    asked = max(bounds.max_completion_tokens or 0, bounds.max_tokens or 0) or max_output_tokens
-    if asked is None:
-        return None
-    return (len(body) if input_tokens is None else input_tokens) * rates.input + (bounds.n or 1) * asked * rates.output
+def _thresholds(model_price: Any) -> list[int]:
+    """The numbers of input tokens above which the library's prices are others."""
+    return sorted({tier.start for price in vars(model_price).values() for tier in getattr(price, "tiers", ())})

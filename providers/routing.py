@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -11,6 +12,10 @@ import orjson
 from prompts.input_error import InputError, split_fault
 from providers.adapters import check_encode
 from providers.catalog import Catalog
+from providers.media.inlining import with_stand_ins
+from providers.media.preflight import Medium, Preflight, check_request
+from providers.media.references import Reference, find_references
+from providers.media.sources import MediaRoot
 from providers.protocols.paths import (
     CHAT,
     COMPLETIONS,
@@ -26,12 +31,17 @@ from providers.provider import Provider
 
 
 class Routed(msgspec.Struct, frozen=True):
-    """A request that can be sent: `body` is its JSON bytes exactly as they were asked."""
+    """A request that can be sent: `body` is its JSON bytes exactly as they were asked.
+
+    `media` has what was found of each picture and clip of a chat body, in their order; None for one that the provider
+    fetches by itself.
+    """
 
     provider: str
     model: str
     body: bytes
     fingerprint: str
+    media: tuple[Medium | None, ...] = ()
 
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
@@ -90,10 +100,10 @@ _heads: dict[str, msgspec.json.Decoder[Any]] = {
 _contents_head = msgspec.json.Decoder(_ContentsHead)
 
 
-def route(url: str, provider: str | None, body: bytes, catalog: Catalog, media: Sequence[str] = ()) -> Routed:
-    """Check a request and find its lane; `media` are the hashes of its pictures and clips.
+def route(url: str, provider: str | None, body: bytes, catalog: Catalog, preflight: Preflight | None = None) -> Routed:
+    """Check a request and its media and find its lane. Raises InputError naming the field.
 
-    Raises InputError naming the field.
+    `preflight` finds local pictures and clips; without one they lie in the working folder.
     """
     in_path = model_in_path(url)
     decoder = _heads.get(url) if in_path is None else _contents_head
@@ -111,9 +121,23 @@ def route(url: str, provider: str | None, body: bytes, catalog: Catalog, media: 
     if not speaks(entry.protocol, url):
         raise InputError(f"{url!r} is not spoken to {name} (spoken: {spoken(entry.protocol)})", field="url")
     _check(head, entry, model, name)
+    references = find_references(body) if url == CHAT else []
+    media = _look(references, entry, model, name, preflight) if references else ()
     if entry.protocol != "openai":
-        check_encode(entry, model, url, body)
-    return Routed(name, model, body, fingerprint(name, url, body, media))
+        check_encode(entry, model, url, with_stand_ins(body, references) if references else body)
+    hashes = [medium.sha256 for medium in media if medium is not None]
+    return Routed(name, model, body, fingerprint(name, url, body, hashes), media)
+
+
+def _look(
+    references: Sequence[Reference], provider: Provider, model: str, name: str, preflight: Preflight | None
+) -> tuple[Medium | None, ...]:
+    if provider.facts_of(model).vision is False:
+        raise InputError(f"{name} shows no pictures to the model {model!r}", field=references[0].field)
+    preflight = preflight or Preflight(MediaRoot(Path()))
+    media = tuple(preflight.look(reference, provider.media) for reference in references)
+    check_request(references, media, provider.media)
+    return media
 
 
 def _read_head(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:

@@ -31,12 +31,16 @@ _MORE_A_BODY = 64
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Tokens of a body, give or take `unsure`; how many parts are pictures or the like; UTF-8 bytes of its text."""
+    """Tokens of a body, give or take `unsure`; how many parts are pictures or the like, and what they count of it.
+
+    `text_bytes` are the UTF-8 bytes of its text.
+    """
 
     tokens: int
     unsure: int
     media: int
     text_bytes: int
+    media_tokens: int = 0
 
 
 def is_openai_model(name: str) -> bool:
@@ -72,7 +76,8 @@ def count_body(body: bytes, encoding: str | None) -> Counted | None:
     schemas = sum(map(count, chat.schemas))
     around = PER_MESSAGE * chat.messages + PER_NAME * chat.names + PER_ANSWER
     tokens = texts + schemas + around + MEDIUM_TOKENS * chat.media
-    return Counted(tokens, schemas // 2 + MEDIUM_UNSURE * chat.media, chat.media, chat.text_bytes)
+    pictures = MEDIUM_TOKENS * chat.media
+    return Counted(tokens, schemas // 2 + MEDIUM_UNSURE * chat.media, chat.media, chat.text_bytes, pictures)
 
 
 def count_tokens(model: str, body: bytes) -> int | None:

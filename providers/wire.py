@@ -23,6 +23,7 @@ class FailureKind(StrEnum):
     TIMED_OUT = "timed_out"
     UNREADABLE = "unreadable"
     TOO_LARGE = "too_large"
+    BAD_MEDIUM = "bad_medium"  # a picture or clip that cannot be made ready; nothing was sent
 
 
 class Billing(StrEnum):

@@ -16,6 +16,7 @@ from rich.console import Console
 from outputs.analysis import Analysis, analyze, analyze_run, render, to_json, write_tables
 from outputs.correlation import CORRELATIONS_SCHEMA
 from outputs.items import Item, Rating
+from outputs.modes import MODES_SCHEMA
 from outputs.run_record import PromptRecord, RunRecord, Source
 from outputs.scores import SCORES_SCHEMA
 from prompts.input_error import InputError
@@ -52,12 +53,15 @@ def record(**changes: Any) -> RunRecord:
     return RunRecord(source=Source("spec", "night.toml", "0" * 64), **(made | asked | changes))
 
 
-def answered(seq: int, value: int | None, *, logprobs: bool = True, model: str = "judge-1") -> Stored:
+def answered(
+    seq: int, value: int | None, *, logprobs: bool = True, model: str = "judge-1", mass: float = 0.9
+) -> Stored:
     """An answer whose four scores are `value`, or one that does not parse."""
     pieces = (
         [p for label in LABELS for p in (f"{label}: [[", str(value), "]]\n")] if value is not None else ["[b]none[/b]"]
     )
-    tokens = tuple(SampledToken(piece, -0.1, None, (Alternative(piece, -0.1),)) for piece in pieces)
+    p = math.log(mass)
+    tokens = tuple(SampledToken(piece, p, None, (Alternative(piece, p),)) for piece in pieces)
     completion = Completion("".join(pieces), "stop", None, tokens if logprobs else None)
     return Stored(seq, f"gveval-{seq}", {"item": f"vid{seq}", "prompt": "p@1"}, completion, model)
 
@@ -98,6 +102,28 @@ def test_answers_become_scores_and_correlations() -> None:
     assert analysis.outcomes == {"ok": 3, "unparseable": 1}
 
 
+def test_modes_and_masses_stand_beside_the_coverage() -> None:
+    """Each dimension has its count by mode, and the mean and least probability mass of its expectations."""
+    answers = [answered(1, 20, mass=0.8), answered(2, 60, mass=0.3), *ANSWERS[2:]]
+    analysis = analyze(record(), answers, ITEMS, Counts(5, 4, 1))
+    assert analysis.modes["dimension"].to_list() == list(NAMES)
+    row = analysis.modes.row(0, named=True)
+    assert (row["asked"], row["ok"], row["coverage"], row["simulated"]) == (5, 3, 0.6, True)
+    assert (row["expectation"], row["split"], row["no_logprobs"]) == (2, 0, 1)
+    assert (row["mass_mean"], row["mass_min"]) == (pytest.approx(0.55), pytest.approx(0.3))
+    assert to_json(analysis)["modes"][0] == row
+    shown = page(analysis).splitlines()
+    assert any(line.split() == ["accuracy", "60.0", "%", "2", "0", "1", "0.5500", "0.3000"] for line in shown)
+
+
+def test_without_an_expectation_there_is_no_mass() -> None:
+    """The mass of no score is n/a on the page and null in JSON, never 0; a dimension without ratings is there too."""
+    analysis = analyze(record(), ANSWERS[3:], {}, Counts(1, 1, 0))
+    row = to_json(analysis)["modes"][0]
+    assert (row["no_logprobs"], row["mass_mean"], row["mass_min"]) == (1, None, None)
+    assert any(line.split()[-2:] == ["n/a", "n/a"] for line in page(analysis).splitlines() if "accuracy" in line)
+
+
 def test_sampled_scores_enter_by_choice() -> None:
     """A run without log probabilities is correlated only where that is asked for."""
     chosen = analyze(record(), ANSWERS, ITEMS, Counts(5, 4, 1), include_sampled=True)
@@ -128,7 +154,7 @@ def test_runs_that_cannot_be_analyzed_are_refused(changes: dict[str, Any], words
 
 
 def test_tables_are_written_as_parquet_and_csv(tmp_path: Path) -> None:
-    """Both tables come back from parquet as they were, with their types, and from CSV with their columns."""
+    """The tables come back from parquet as they were, with their types, and from CSV with their columns."""
     analysis = small()
     written = {path.name: path for path in write_tables(analysis, tmp_path)}
     assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == sorted(written)
@@ -136,6 +162,8 @@ def test_tables_are_written_as_parquet_and_csv(tmp_path: Path) -> None:
     assert pl.read_parquet(written["correlations.parquet"]).equals(analysis.correlations)
     assert pl.read_csv(written["scores.csv"]).height == analysis.scores.height
     assert pl.read_csv(written["correlations.csv"]).columns == list(CORRELATIONS_SCHEMA)
+    assert dict(pl.read_parquet(written["modes.parquet"]).schema) == MODES_SCHEMA
+    assert pl.read_csv(written["modes.csv"]).height == len(NAMES)
 
 
 def test_tables_are_replaced_whole(tmp_path: Path) -> None:

@@ -74,10 +74,10 @@ MANIFESTS = {
     "an empty custom_id": Refused(changed(custom_id=""), ":1: custom_id: is empty"),
     "a blank custom_id": Refused(changed(custom_id=" \t"), ":1: custom_id: is empty"),
     "an unknown provider": Refused(
-        changed(provider="labb"), ":1: provider: unknown provider 'labb'; did you mean 'lab'? (known: lab, "
+        changed(provider="labb"), ":1: provider: unknown provider 'labb'; did you mean 'lab'? (known: alibaba, "
     ),
     "a model that routes nowhere": Refused(
-        body(model="claude-x"), ":1: body.model: no provider routes the model 'claude-x': add `provider` to"
+        body(model="nobody-x"), ":1: body.model: no provider routes the model 'nobody-x': add `provider` to"
     ),
     "no key": Refused(
         body(model="gpt-4o"), ":1: provider: no API key for openai: set OPENAI_API_KEY in the environment, or"

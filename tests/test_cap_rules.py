@@ -122,7 +122,7 @@ def test_a_cap_for_a_run_that_was_made_without_prices_is_bad_input(till: Workpla
     write_catalog(till, "")
     till.provider.reply = lambda _: Reply(b'{"error":{"message":"no","code":"invalid_api_key"}}', 401)
     till.write(rows(3))
-    assert till.run().code == 6
+    assert till.run("--allow-unpriced").code == 6
     till.provider.forget()
     ended = till.run("--budget", 5)
     assert (ended.code, till.provider.calls) == (2, [])

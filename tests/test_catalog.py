@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from orchestrator.checking import require_key
 from orchestrator.making import snapshot
 from prompts.input_error import InputError
 from providers.catalog import EMBEDDED, Catalog, load_catalog
+from providers.prices import resolve_rates
 from providers.provider import Facts, Limits, PriceEntry
 
 LAB = 'protocol = "openai"\nbase_url = "http://127.0.0.1:8000/v1"\n'
@@ -54,7 +56,7 @@ def test_a_single_key_is_overridden(tmp_path: Path) -> None:
     )
     assert (openai.base_url, openai.timeout_s) == ("http://127.0.0.1:1/v1", 5.0)
     assert (openai.api_key_env, openai.price_id) == ("OPENAI_API_KEY", "openai")
-    assert "gpt-*" in openai.models
+    assert "gpt-[0-9]*" in openai.models
 
 
 def test_all_keys_together(tmp_path: Path) -> None:
@@ -110,15 +112,15 @@ def test_patterns_match_upper_and_lower_case_as_written(tmp_path: Path) -> None:
     """A model's name is matched letter by letter."""
     catalog = load(tmp_path, lab('models = ["Qwen/*"]\n'))
     assert catalog.route("Qwen/Qwen2.5-7B") == "lab"
-    with pytest.raises(InputError, match="no provider routes the model 'qwen/x': add `provider` to the line"):
-        catalog.route("qwen/x")
+    with pytest.raises(InputError, match="no provider routes the model 'QWEN/x': add `provider` to the line"):
+        catalog.route("QWEN/x")
 
 
 def test_a_near_miss_is_suggested() -> None:
     """An unknown provider is told with the nearest name and all that there are."""
     with pytest.raises(InputError) as caught:
         load_catalog(None).provider("opeanai")
-    assert caught.value.message == "unknown provider 'opeanai'; did you mean 'openai'? (known: openai, simulator)"
+    assert caught.value.message.startswith("unknown provider 'opeanai'; did you mean 'openai'? (known: alibaba, anthr")
     assert caught.value.field == "provider"
 
 
@@ -147,6 +149,104 @@ def test_the_catalog_at_hand_wins_over_the_record(tmp_path: Path) -> None:
     catalog = load(tmp_path, lab("")).with_recorded({"lab": old, "gone": old})
     assert catalog.provider("lab").base_url == "http://127.0.0.1:8000/v1"
     assert catalog.provider("gone").base_url == "http://old/v1"
+
+
+def test_the_user_s_patterns_stand_beside_the_built_in_ones(tmp_path: Path) -> None:
+    """A price or a fact of the user's wins over a built-in one for the same model, and the others stay."""
+    text = '[providers.deepseek.prices."deepseek-*"]\ninput = 9\noutput = 9\n'
+    text += '[providers.openai.facts."gpt-4o*"]\nmax_output_tokens = 5\n'
+    catalog = load(tmp_path, text)
+    rates = resolve_rates(catalog.provider("deepseek"), "deepseek-chat")
+    assert rates is not None
+    assert rates.input == pytest.approx(9e-6)
+    openai = catalog.provider("openai")
+    assert openai.facts_of("gpt-4o-2024-05-13").max_output_tokens == 5
+    assert openai.facts_of("o1").max_output_tokens == 100_000
+
+
+# Addresses from the environment
+
+
+def test_an_address_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`base_url_env` names the variable; an address in the catalog goes before it."""
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", " https://mine.openai.azure.com/ ")
+    assert load(tmp_path, "").provider("azure").base_url == "https://mine.openai.azure.com/"
+    own = load(tmp_path, '[providers.azure]\nbase_url = "https://other.openai.azure.com"\n').provider("azure")
+    assert own.base_url == "https://other.openai.azure.com"
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        (None, "is not known: "),
+        ("  ", "is not known: "),
+        (
+            "mine.openai.azure.com",
+            "in AZURE_OPENAI_ENDPOINT cannot be used, it 'mine.openai.azure.com' is not http:// or ",
+        ),
+        ("https://me:s3cret@mine", "in AZURE_OPENAI_ENDPOINT cannot be used, it is an address without user name, "),
+    ],
+)
+def test_without_its_address_a_provider_is_only_an_error_when_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str | None, why: str
+) -> None:
+    """The catalog loads; whoever uses the provider is told which variable or key to set, and no password is shown."""
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k")
+    monkeypatch.delenv("AZURE_OPENAI_ENDPOINT", raising=False)
+    if told is not None:
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", told)
+    catalog = load(tmp_path, "")
+    with pytest.raises(InputError) as caught:
+        require_key("azure", catalog)
+    assert caught.value.message.startswith(f"the address of azure {why}")
+    assert "set AZURE_OPENAI_ENDPOINT, or base_url under [providers.azure]" in caught.value.message
+    assert "s3cret" not in caught.value.message
+
+
+def test_account_settings_go_on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Organisation, project, deployments and the resolved address are no secrets, and a later reader needs them."""
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://mine.openai.azure.com")
+    text = '[providers.azure]\norganization = "org-1"\nproject = "p"\ndeployments = { "gpt-4o" = "mine" }\n'
+    recorded = msgspec.json.decode(msgspec.json.encode(snapshot(load(tmp_path, text), "azure")))
+    monkeypatch.delenv("AZURE_OPENAI_ENDPOINT")
+    again = Catalog({}).with_recorded({"azure": recorded}).provider("azure")
+    assert (again.organization, again.project, again.deployments) == ("org-1", "p", {"gpt-4o": "mine"})
+    assert again.base_url == "https://mine.openai.azure.com"
+
+
+# Certificates
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("", "holds no certificates in PEM"),
+        ("hello\n", "holds no certificates in PEM"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "holds no certificates in PEM"),
+    ],
+)
+def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, content: str | None, why: str) -> None:
+    """Missing, empty, and not PEM: the file, which is looked for beside the catalog's, and the key."""
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, lab('ca_file = "ca.pem"\n'))
+    assert str(caught.value) == f"{tmp_path}/own.toml: providers.lab.ca_file: {tmp_path}/ca.pem: {why}"
+
+
+def test_a_folder_is_no_ca_file(tmp_path: Path) -> None:
+    """Nor is an empty name, which would mean the system's certificates."""
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        load(tmp_path, lab('ca_file = "."\n'))
+    with pytest.raises(InputError, match=r"providers\.lab\.ca_file: is empty"):
+        load(tmp_path, lab('ca_file = ""\n'))
+
+
+def test_certificates_are_not_both_named_and_ignored(tmp_path: Path) -> None:
+    """A CA of one's own with `verify = false` is a contradiction."""
+    with pytest.raises(InputError, match=r"ca_file: counts for nothing with verify = false"):
+        load(tmp_path, lab('ca_file = "ca.pem"\nverify = false\n'))
 
 
 FAULTS = {

@@ -18,7 +18,21 @@ from outputs.journal import Log
 from tests.harness.loopback import Call, Reply
 from tests.harness.workplace import Workplace, line
 
-COMMANDS = ("run", "resume", "demo", "plan", "status", "retry", "export", "tail", "analyze", "simulate")
+COMMANDS = (
+    "run",
+    "resume",
+    "demo",
+    "plan",
+    "status",
+    "retry",
+    "export",
+    "tail",
+    "analyze",
+    "simulate",
+    "serve-local",
+    "providers",
+    "check",
+)
 THREE = [line("a"), line("b", metadata={"item": 1}), line("c")]
 
 
@@ -472,7 +486,7 @@ def test_the_demo_runs_analyzes_and_is_read_again(work: Workplace) -> None:
     assert "SIMULATED: 50 of 50 answered" in ended.out
     assert "Kendall's tau" in ended.out
     assert {path.name for path in (work.run_folder / "tables").iterdir()} == {
-        f"{table}.{kind}" for table in ("scores", "correlations") for kind in ("parquet", "csv")
+        f"{table}.{kind}" for table in ("scores", "correlations", "modes") for kind in ("parquet", "csv")
     }
     read = work.overnight("analyze", "out", "--json").json
     assert read["requests"] == {"asked": 50, "answered": 50, "failed": 0}
@@ -550,7 +564,7 @@ def test_an_internal_error_exits_with_1(work: Workplace) -> None:
     """What is nobody's input error is not dressed up as one: it exits with 1 and shows where it came from."""
     code = """
 import sys, orchestrator.estimates.planning
-def broken(*_): raise RuntimeError("a fault of ours")
+def broken(*_, **__): raise RuntimeError("a fault of ours")
 orchestrator.estimates.planning.make_plan = broken
 from orchestrator.cli import main
 sys.argv = ["overnight", "plan", "m.jsonl"]

@@ -40,7 +40,7 @@ def server() -> Iterator[FaultyServer]:
 def work(tmp_path: Path, server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     """A user's working folder; waits that no server asked for are short."""
 
-    def shortly(_: object, __: RetryCallState) -> float:
+    def shortly(_: object, retry_state: RetryCallState) -> float:
         return 0.02
 
     for wait in (wait_exponential, wait_random_exponential, wait_random):

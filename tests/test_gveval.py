@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.gveval import GVEvalJob, custom_id
+from jobs.gveval import PROMPTS, GVEvalJob, custom_id
 from jobs.protocol import Answered, Failed, Request, Verdict
 from jobs.spec import restore_spec
 from outputs.items import Item
@@ -17,6 +17,7 @@ from prompts.records import Completion, Outcome
 from prompts.template import load_prompt
 
 PROMPT = load_prompt("gveval_ref_only_accr")
+SHIPPED = {name: load_prompt(name).text for name in PROMPTS.values()}
 ITEM = Item(item="vid 1/é", candidate="A dog runs.", references=("a dog", "an animal runs"))
 ANSWER = "Accuracy: [[85]]\nCompleteness: [[70]]\nConciseness: [[90]]\nRelevance: [[75]]"
 
@@ -24,7 +25,7 @@ ANSWER = "Accuracy: [[85]]\nCompleteness: [[70]]\nConciseness: [[90]]\nRelevance
 def build(more: str = "", model: str = "simulator/judge-1", prompts: Mapping[str, str] | None = None) -> GVEvalJob:
     """A job from a spec with some more lines."""
     text = f'job = "gveval"\nmodel = "{model}"\n{more}\n[dataset]\npath = "x.json"\n'
-    job = restore_spec(text, prompts or {PROMPT.name: PROMPT.text}, ["simulator"], name="night").job
+    job = restore_spec(text, prompts or SHIPPED, ["simulator"], name="night").job
     assert isinstance(job, GVEvalJob)
     return job
 
@@ -82,7 +83,20 @@ def test_params_go_into_every_body() -> None:
         ("params = {user = 2026-01-01}", "params.user"),
         ("top_logprobs = 4", "top_logprobs"),
         ("top_logprobs = 21", "top_logprobs"),
-        ("mode = 'ref-free'", "mode"),
+        ("mode = 'ref-free'", "medium"),
+        ("mode = 'combined'", "medium"),
+        ("mode = 'free'", "mode"),
+        ("mode = 'ref-free'\nmedium = 'film'", "medium"),
+        ("mode = 'ref-free'\nmedium = 'picture'\ndetail = 'medium'", "detail"),
+        ("mode = 'ref-free'\nmedium = 'picture'\nframes = 3", "frames"),
+        ("mode = 'ref-free'\nmedium = 'picture'\nlayout = 'strip'", "layout"),
+        ("mode = 'combined'\nmedium = 'clip'\nframes = 0", "frames"),
+        ("mode = 'combined'\nmedium = 'clip'\nframes = 65", "frames"),
+        ("mode = 'combined'\nmedium = 'clip'\nlayout = 'grid'", "layout"),
+        ("medium = 'picture'", "medium"),
+        ("detail = 'low'", "detail"),
+        ("frames = 3", "frames"),
+        ("layout = 'strip'", "layout"),
     ],
 )
 def test_specs_without_an_expectation_are_refused(more: str, field: str) -> None:
@@ -95,8 +109,8 @@ def test_specs_without_an_expectation_are_refused(more: str, field: str) -> None
 
 def test_an_unknown_mode_is_told_which_there_are() -> None:
     """The modes that exist are named."""
-    with pytest.raises(InputError, match="'combined' is not there; there is: ref-only"):
-        build("mode = 'combined'")
+    with pytest.raises(InputError, match="'both' is not there; there is: ref-only, ref-free, combined"):
+        build("mode = 'both'")
 
 
 def test_a_provider_without_a_model_is_refused() -> None:
@@ -105,11 +119,11 @@ def test_a_provider_without_a_model_is_refused() -> None:
         build(model="simulator/")
 
 
-@pytest.mark.parametrize("variables", ['["references", "candidate", "frame"]', "[]"])
+@pytest.mark.parametrize("variables", ['["references", "candidate", "frames"]', '["candidate"]', "[]"])
 def test_a_prompt_for_other_variables_is_refused(variables: str) -> None:
     """A prompt that wants what the job has not, or that leaves the candidate out, is refused by its header."""
     text = PROMPT.text.replace('["references", "candidate"]', variables)
-    text = text if "candidate" in variables else text.split("+++\n")[0] + "+++\n" + text.split("+++\n")[1] + "+++\nrate"
+    text = text if "references" in variables else "+++\n" + text.split("+++\n")[1] + "+++\nrate"
     with pytest.raises(InputError) as caught:
         build(prompts={PROMPT.name: text})
     assert caught.value.field == "variables"

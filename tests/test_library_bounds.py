@@ -28,8 +28,9 @@ def test_all_of_them_take_the_same_arguments() -> None:
     """`responses` takes all that `run` takes, and `plan` what bears on a plan, each with the same type and default."""
     ran, yielded, planned = (dict(inspect.signature(one).parameters) for one in (run, responses, plan))
     assert ran == yielded
+    assert planned.pop("decode_media").default is False
     assert planned.items() <= ran.items()
-    assert set(ran) - set(planned) == {"accept_changes", "dedupe", "thresholds", "on_engine"}
+    assert set(ran) - set(planned) == {"accept_changes", "dedupe", "allow_unpriced", "thresholds", "on_engine"}
 
 
 @pytest.mark.parametrize("budget", [0.00001, "0.00001", "$0.00001", 0])

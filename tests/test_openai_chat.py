@@ -16,7 +16,7 @@ from outputs.records import RequestLine
 from prompts.records import Alternative, Completion, SampledToken
 from providers.failures import MESSAGE_LIMIT
 from providers.prices import Rates
-from providers.protocols.openai_chat import OpenAIAdapter, read_completion
+from providers.protocols.openai import OpenAIAdapter, read_completion
 from providers.protocols.paths import CHAT
 from providers.simulator import Simulator, SimulatorSettings
 from providers.wire import Answer, Billing, Failure, FailureKind, Usage
@@ -227,7 +227,7 @@ def test_no_content_of_an_answer_stops_the_log(made: Any, status: int, request_i
         usage=found.usage,
         cost_usd=cost,
     )
-    assert json.loads(b"{" + logged)["usage"] == (None if found.usage is None else msgspec.to_builtins(found.usage))
+    assert msgspec.convert(json.loads(b"{" + logged)["usage"], Usage | None) == found.usage
     assert read_completion(body)
 
 
@@ -311,9 +311,11 @@ def as_sdk(body: bytes) -> tuple[Completion, Usage | None]:
         )
     usage = None
     if read.usage is not None:
-        details = read.usage.prompt_tokens_details
-        cached = 0 if details is None else details.cached_tokens or 0
-        usage = Usage(read.usage.prompt_tokens, read.usage.completion_tokens, cached)
+        into, out = read.usage.prompt_tokens_details, read.usage.completion_tokens_details
+        cached = 0 if into is None else into.cached_tokens or 0
+        written = 0 if into is None else into.cache_write_tokens or 0
+        reasoning = 0 if out is None else out.reasoning_tokens or 0
+        usage = Usage(read.usage.prompt_tokens, read.usage.completion_tokens, cached, written, reasoning)
     return Completion(choice.message.content, choice.finish_reason, choice.message.refusal, tokens), usage
 
 
@@ -364,7 +366,8 @@ def test_the_official_sdk_reads_odd_answers_the_same(message: dict[str, Any], fi
         "prompt_tokens": 30,
         "completion_tokens": 2,
         "total_tokens": 32,
-        "prompt_tokens_details": {"cached_tokens": 20},
+        "prompt_tokens_details": {"cached_tokens": 20, "cache_write_tokens": 7, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 1, "audio_tokens": 0},
     }
     whole = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
     for body in (orjson.dumps(whole), json.dumps(whole, indent=2).replace("\n", "\r\n").encode()):

@@ -1,15 +1,22 @@
 """Prices: the catalog's first, the library's next, and an unknown one stays unknown; bounds that hold."""
 
+import functools
 import json
 import subprocess
 import sys
+import tomllib
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from genai_prices import Usage as LibraryUsage
+from genai_prices import calc_price
 from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.catalog import load_catalog
-from providers.prices import FREE, Rates, resolve_rates, upper_bound_usd
+from providers.prices import FREE, Rates, price_line, resolve_rates, upper_bound_usd
+from providers.protocols.paths import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 from providers.provider import PriceEntry, Provider
 from providers.wire import Usage
 
@@ -33,8 +40,170 @@ def test_openai_s_prices_are_in_the_library(model: str, input_: float, cached: f
     rates = resolve_rates(load_catalog().provider("openai"), model)
     assert rates is not None
     shown = rates.per_million()
-    assert str(shown.pop("source")).startswith("genai-prices ")
-    assert shown == pytest.approx({"input": input_, "cached_input": cached, "output": output})
+    assert shown["source"].startswith("genai-prices ")
+    assert (shown["input"], shown["cached_input"], shown["output"]) == pytest.approx((input_, cached, output))
+
+
+# Of the models of the papers: USD per million tokens of input, of cached input, of output, and of the batch API's input
+# and output; None where it is not known.
+PAPERS: dict[tuple[str, str], tuple[float, float, float, tuple[float, float] | None] | None] = {
+    ("openai", "gpt-4o-2024-05-13"): (5.0, 5.0, 15.0, (2.5, 7.5)),
+    ("openai", "gpt-4o-2024-08-06"): (2.5, 1.25, 10.0, (1.25, 5.0)),
+    ("openai", "gpt-4o-mini"): (0.15, 0.075, 0.6, (0.075, 0.3)),
+    ("anthropic", "claude-3-5-sonnet-20241022"): (3.0, 0.3, 15.0, (1.5, 7.5)),
+    ("google", "gemini-2.0-flash"): (0.1, 0.025, 0.4, (0.05, 0.2)),
+    ("deepseek", "deepseek-chat"): (0.28, 0.028, 0.42, None),
+    ("alibaba", "qwen-max"): (1.6, 1.6, 6.4, None),
+    ("zhipu", "glm-4-plus"): (0.69, 0.345, 0.69, None),
+    ("volcengine", "doubao-pro-32k"): None,
+    ("openrouter", "meta-llama/llama-3.1-70b-instruct"): (0.72, 0.72, 0.72, None),
+    ("mistral", "mistral-large-2407"): (2.0, 2.0, 6.0, (1.0, 3.0)),
+    ("azure", "phi-4"): (0.125, 0.125, 0.5, None),
+}
+
+
+@pytest.mark.parametrize(("provider_name", "model"), PAPERS)
+def test_the_prices_of_the_papers_models_are_known_or_said_to_be_unknown(provider_name: str, model: str) -> None:
+    """Standard, cached and batch price of each model, in the built-in catalog; an unknown one is None."""
+    entry = load_catalog().provider(provider_name)
+    expected = PAPERS[provider_name, model]
+    rates, batch = resolve_rates(entry, model), resolve_rates(entry, model, batch=True)
+    if expected is None:
+        assert rates is None
+        assert batch is None
+        return
+    assert rates is not None
+    found = (rates.input * MILLION, rates.cached_input * MILLION, rates.output * MILLION)
+    assert found == pytest.approx(expected[:3])
+    assert (batch is None) == (expected[3] is None)
+    if batch is not None:
+        assert (batch.input * MILLION, batch.output * MILLION) == pytest.approx(expected[3])
+
+
+DAY = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+@functools.cache
+def rates_of(name: str, model: str, batch: bool) -> Rates:
+    rates = resolve_rates(load_catalog().provider(name), model, batch=batch, at=DAY)
+    assert rates is not None
+    return rates
+
+
+@st.composite
+def usages(draw: st.DrawFn) -> Usage:
+    cached, written, fresh = (draw(st.integers(0, 300_000)) for _ in range(3))
+    return Usage(cached + written + fresh, draw(st.integers(0, 50_000)), cached, written)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("openai", "gpt-4o-2024-05-13"),
+        ("openai", "gpt-4o-2024-08-06"),
+        ("openai", "gpt-4o-mini"),
+        ("openai", "gpt-4.1-mini"),
+        ("openai", "o4-mini"),
+        ("openai", "gpt-5-nano"),
+        ("google", "gemini-2.5-pro"),
+        ("anthropic", "claude-sonnet-4-5"),
+    ],
+)
+@given(usage=usages())
+def test_a_call_costs_what_the_library_says(name: str, model: str, batch: bool, usage: Usage) -> None:
+    """Fresh, cached and written input and output, with long calls at their tier, and the same in a batch."""
+    rates = rates_of(name, model, batch)
+    told = LibraryUsage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cached_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
+    oracle = calc_price(
+        told,
+        model,
+        provider_id=name,
+        genai_request_timestamp=DAY,
+        price_context={"processing": "batch"} if batch else None,
+    )
+    assert rates.cost_usd(usage) == pytest.approx(float(oracle.total_price), rel=1e-9, abs=1e-12)
+
+
+def test_what_is_written_to_a_cache_has_its_own_price() -> None:
+    """Anthropic's costs a quarter more than input; where none is told it is that of input."""
+    sonnet = resolve_rates(load_catalog().provider("anthropic"), "claude-3-5-sonnet-20241022")
+    assert sonnet is not None
+    assert sonnet.written == pytest.approx(3.75 / MILLION)
+    assert sonnet.cost_usd(Usage(100, 0, 20, 30)) == pytest.approx((50 * 3 + 20 * 0.3 + 30 * 3.75) / MILLION)
+    assert Rates(1.0, 0.5, 2.0).cost_usd(Usage(10, 0, 2, 3)) == 9.0
+
+
+def test_more_cached_than_there_was_is_no_discount() -> None:
+    """Counts that do not add up never make a call cheaper than what they name."""
+    assert Rates(1.0, 0.5, 2.0).cost_usd(Usage(1, 0, 10, 0)) == 5.0
+
+
+def test_a_batch_price_is_the_entry_s_the_library_s_or_by_the_discount() -> None:
+    """In this order; without any of them it is unknown, though the standard price is known."""
+    entry = PriceEntry(2.0, 4.0, cached_input=1.0, cache_write=3.0)
+    assert resolve_rates(provider(prices={"m": entry}), "m", batch=True) is None
+    halved = resolve_rates(provider(prices={"m": entry}, batch_discount=0.5), "m", batch=True)
+    assert halved is not None
+    assert halved == Rates(1e-6, 0.5e-6, 2e-6, "50% off catalog", 1.5e-6)
+    own = PriceEntry(2.0, 4.0, batch_input=0.5, batch_output=3.0)
+    told = resolve_rates(provider(prices={"m": own}, batch_discount=0.5), "m", batch=True)
+    assert told == Rates(0.5e-6, 0.5e-6, 3e-6)
+    library = resolve_rates(provider(price_id="openai", batch_discount=0.9), "gpt-4o-mini", batch=True)
+    assert library is not None
+    assert library.input == pytest.approx(0.075e-6)
+    assert resolve_rates(provider(price_id="deepseek"), "deepseek-v4-pro", batch=True) is None
+    assert resolve_rates(provider(free=True), "m", batch=True) == FREE
+
+
+def test_a_price_changes_with_the_time_of_the_call() -> None:
+    """Where the library has a tariff by the hour, the call's time says which rate counts."""
+    by_day, by_night = (
+        resolve_rates(provider(price_id="deepseek"), "deepseek-chat", at=datetime(2026, 11, 22, hour, tzinfo=UTC))
+        for hour in (12, 20)
+    )
+    assert by_day is not None
+    assert by_night is not None
+    assert by_day.input == pytest.approx(2 * by_night.input)
+
+
+def test_prices_on_record_say_of_when_they_are() -> None:
+    """The day and the source of a price, its batch price, and its price of long calls."""
+    catalog = load_catalog()
+    deepseek = resolve_rates(catalog.provider("deepseek"), "deepseek-chat")
+    assert deepseek is not None
+    assert deepseek.per_million() == {
+        "input": 0.28,
+        "cached_input": 0.028,
+        "cache_write": 0.28,
+        "output": 0.42,
+        "source": deepseek.source,
+        "as_of": "2025-12-09",
+    }
+    pro = resolve_rates(catalog.provider("google"), "gemini-2.5-pro")
+    assert pro is not None
+    shown = pro.per_million()
+    assert (shown["input"], shown["batch_input"]) == (1.25, 0.625)
+    assert shown["above_200000_tokens"] == {"input": 2.5, "cached_input": 0.25, "cache_write": 2.5, "output": 15.0}
+
+
+@pytest.mark.parametrize("model", ["doubao-pro-32k", 'odd "name"\\', "m[1]*?", "tab\there", "\x7f"])
+@pytest.mark.parametrize("name", ["volcengine", "my lab"])
+def test_the_line_for_an_unknown_price_makes_it_known(name: str, model: str) -> None:
+    """With its two prices put in, it is TOML that gives this model a price, and no other."""
+    line = price_line(name, model)
+    assert "\n" not in line
+    entry, _, table = line.partition(" under ")
+    text = f"{table}\n{entry}".replace("USD_PER_MILLION", "2.0")
+    prices = tomllib.loads(text)["providers"][name]["prices"]
+    entries = {pattern: PriceEntry(**price) for pattern, price in prices.items()}
+    assert resolve_rates(provider(prices=entries), model) is not None
+    assert resolve_rates(provider(prices=entries), "m1") is None
 
 
 def test_a_model_that_nobody_prices_is_unknown() -> None:
@@ -49,8 +218,8 @@ def test_the_catalog_s_price_wins_over_the_library_s() -> None:
     known = provider(price_id="openai", prices={"gpt-4o*": PriceEntry(1.0, 3.0), "x": PriceEntry(4.0, 5.0, 1.0)})
     rates = resolve_rates(known, "gpt-4o-mini")
     assert rates is not None
-    expected = {"input": 1.0, "cached_input": 1.0, "output": 3.0, "source": "catalog"}
-    assert rates.per_million() == pytest.approx(expected)
+    expected = {"input": 1.0, "cached_input": 1.0, "cache_write": 1.0, "output": 3.0, "source": "catalog"}
+    assert rates.per_million() == expected
     other = resolve_rates(known, "x")
     assert other is not None
     assert other.per_million()["cached_input"] == pytest.approx(1.0)
@@ -95,6 +264,55 @@ def test_the_bound_is_every_byte_and_all_the_output(
     """A token per byte of the body, and `n` times the longest answer it asks for, else that the model can give."""
     text = json.dumps(body).encode()
     assert upper_bound_usd(RATES, text, longest) == len(text) * 1.0 + tokens * 1000.0
+
+
+GENERATE = "/v1beta/models/m:generateContent"
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "tokens"),
+    [
+        (RESPONSES, {"max_output_tokens": 7}, 7),
+        (RESPONSES, {"max_tokens": 7, "n": 3}, 50),
+        (CHAT, {"max_output_tokens": 7}, 50),
+        (CHAT, {"max_tokens": 7, "best_of": 3}, 7),
+        (COMPLETIONS, {"max_tokens": 7, "n": 2}, 14),
+        (COMPLETIONS, {"max_tokens": 7, "n": 2, "best_of": 5}, 35),
+        (COMPLETIONS, {"max_tokens": 7, "prompt": ["a", "b", "c"]}, 21),
+        (COMPLETIONS, {"max_tokens": 7, "prompt": [1, 2, 3]}, 7),
+        (COMPLETIONS, {"max_tokens": 7, "prompt": [[1, 2], [3]], "n": 2}, 28),
+        (MESSAGES, {"max_tokens": 7, "n": 3}, 7),
+        (GENERATE, {"generationConfig": {"maxOutputTokens": 7, "candidateCount": 3}}, 21),
+        (GENERATE, {"generationConfig": {"candidateCount": 3}}, 150),
+        (GENERATE, {"generationConfig": {"maxOutputTokens": 7, "candidate_count": 3}}, 21),
+        (GENERATE, {"generation_config": {"maxOutputTokens": 7, "candidate_count": "3"}}, 150),
+        (GENERATE, {"max_tokens": 7}, 50),
+        (EMBEDDINGS, {"input": "text", "max_tokens": 7}, 0),
+        (CHAT, {"contents": [], "generationConfig": {"maxOutputTokens": 7, "candidateCount": 3}}, 21),
+        (CHAT, {"messages": [], "generationConfig": {"maxOutputTokens": 7}}, 50),
+    ],
+)
+def test_each_path_s_own_fields_bound_its_output(url: str, body: dict[str, Any], tokens: int) -> None:
+    """Only what the path's protocol heeds counts: a field of another one would bound nothing."""
+    text = json.dumps(body).encode()
+    assert upper_bound_usd(RATES, text, 50, url=url) == len(text) + tokens * 1000.0
+
+
+def test_embeddings_need_no_bound_of_their_output() -> None:
+    """They have none, so that their cost is bounded without it."""
+    assert upper_bound_usd(RATES, b'{"input":"x"}', None, 5, url=EMBEDDINGS) == 5.0
+
+
+def test_the_bound_takes_the_dearest_rate() -> None:
+    """Input may turn out to be written to a cache, or to be so long that another tier counts."""
+    dear = Rates(1.0, 2.0, 10.0, cache_write=3.0, tiers=((100, Rates(4.0, 1.0, 20.0)),))
+    assert upper_bound_usd(dear, b'{"max_tokens":1}', None, 100) == 100 * 3.0 + 10.0
+    assert upper_bound_usd(dear, b'{"max_tokens":1}', None, 101) == 101 * 4.0 + 20.0
+
+
+def test_what_cannot_be_read_bounds_nothing() -> None:
+    """A body whose counts are no counts has no known most."""
+    assert upper_bound_usd(RATES, b'{"generation_config":{"candidate_count":[]}}', 50, url=GENERATE) is None
 
 
 def test_an_answer_without_any_bound_has_no_known_most() -> None:

@@ -1,49 +1,21 @@
 """The simulator over real HTTP on loopback: its answers, labels, refusals, faults, limits and its end."""
 
 import asyncio
-import io
 import random
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import orjson
 import pytest
 from openai import AsyncOpenAI, RateLimitError
+from PIL import Image
 
 from prompts.input_error import InputError
 from providers.simulator import Simulator, SimulatorSettings, serve
-
-
-class Client:
-    """One session to one simulator."""
-
-    def __init__(self, session: aiohttp.ClientSession, simulator: Simulator) -> None:
-        self.session = session
-        self.simulator = simulator
-
-    async def post(self, body: Any, path: str = "/chat/completions") -> tuple[int, dict[str, str], bytes]:
-        data = io.BytesIO(body if isinstance(body, bytes) else orjson.dumps(body))
-        async with self.session.post(self.simulator.base_url + path, data=data) as response:
-            return (
-                response.status,
-                {name.lower(): value for name, value in response.headers.items()},
-                await response.read(),
-            )
-
-    async def get(self, path: str) -> tuple[int, Any]:
-        url = self.simulator.base_url.removesuffix("/v1") + path
-        async with self.session.get(url) as response:
-            return response.status, orjson.loads(await response.read())
-
-
-@asynccontextmanager
-async def simulated(clock: Callable[[], float] = time.monotonic, **settings: Any) -> AsyncIterator[Client]:
-    told = SimulatorSettings(**{"latency_s": 0.0, **settings})
-    async with Simulator(told, clock) as simulator, aiohttp.ClientSession() as session:
-        yield Client(session, simulator)
+from tests.harness.pictures import data_url, shown
+from tests.harness.simulated import Client, simulated
 
 
 async def come_true(condition: Callable[[], bool]) -> None:
@@ -297,8 +269,10 @@ async def test_bodies_are_listed_only_when_recorded() -> None:
 
 async def test_a_large_picture_passes() -> None:
     """A body of some megabytes is answered, and its picture does not count as text."""
-    part = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 3_000_000}}
-    messages = [{"role": "user", "content": [part, {"type": "text", "text": "What is this?"}]}]
+    noise = Image.effect_noise((1800, 1800), 90.0)
+    url = data_url(noise)
+    assert len(url) > 3_000_000
+    messages = [{"role": "user", "content": [shown(url, "low"), {"type": "text", "text": "What is this?"}]}]
     async with simulated() as client:
         status, _, body = await client.post({"model": "m", "messages": messages})
     assert (status, orjson.loads(body)["usage"]["prompt_tokens"]) == (200, 85 + 4 + 3 + 3)

@@ -243,7 +243,7 @@ async def test_a_cap_is_refused_where_a_price_is_unknown(work: Workplace, slow: 
     path = work.folder / "overnight.toml"
     path.write_text(path.read_text().replace("free = true\n", ""))
     work.write(rows(2))
-    async with attended(work, "-c", 1) as run:
+    async with attended(work, "-c", 1, "--allow-unpriced") as run:
         await run.calls(1)
         ended = run.command("set", "--budget", "5")
         assert ended.code == 2

@@ -6,11 +6,15 @@ from pathlib import Path
 
 from orchestrator.estimates.estimate import AnswerFacts, LaneFacts, RunEstimate, estimate
 from orchestrator.estimates.estimating import lane_facts, sample_answers
+from orchestrator.estimates.media_tokens import count_media
 from orchestrator.estimates.row_sample import RowSample, vocabulary_of
 from orchestrator.requests_file import RequestsFile
 from outputs.fold import RunState
 from providers.catalog import Catalog
+from providers.media.preflight import Medium
 from providers.prices import Rates, resolve_rates, upper_bound_usd
+from providers.protocols.paths import CHAT
+from providers.provider import ImageTokens, MediaLimits
 
 _ANSWERS = 2000
 _LINE_BYTES = 250  # of a request's line, but for its body and metadata
@@ -24,6 +28,8 @@ class LaneCount:
     model: str
     sample: RowSample
     rates: Rates | None
+    image_tokens: ImageTokens
+    media_limits: MediaLimits
     most_usd: float | None = 0.0
     body_bytes: int = 0
     answers: Sequence[AnswerFacts] = ()
@@ -43,15 +49,25 @@ class PlanCounter:
         """The lanes, in the order in which they came up."""
         return list(self._lanes.values())
 
-    def add(self, provider: str, model: str, body: bytes, new_metadata: bytes | None = None) -> None:
+    def add(
+        self,
+        provider: str,
+        model: str,
+        body: bytes,
+        new_metadata: bytes | None = None,
+        media: Sequence[Medium | None] | None = None,
+        url: str = CHAT,
+    ) -> None:
         """One more row; `new_metadata` where its line is not on disk yet."""
         lane = self._lanes.get((provider, model))
         if lane is None:
             lane = self._lanes[provider, model] = self._new_lane(provider, model)
-        lane.sample.add(body)
+        shown = count_media(body, media, lane.image_tokens, lane.media_limits)
+        lane.sample.add(body, shown)
         lane.body_bytes += len(body)
         longest = lane.sample.model_most
-        most = None if lane.rates is None else upper_bound_usd(lane.rates, body, longest)
+        tokens = None if shown is None else len(body) - shown.inline_bytes + shown.most
+        most = None if lane.rates is None else upper_bound_usd(lane.rates, body, longest, tokens, url=url)
         lane.most_usd = None if most is None or lane.most_usd is None else lane.most_usd + most
         if new_metadata is not None:
             self.request_bytes += _LINE_BYTES + len(body) + len(new_metadata)
@@ -76,6 +92,7 @@ class PlanCounter:
 
     def _new_lane(self, name: str, model: str) -> LaneCount:
         provider = self.catalog.provider(name)
-        most = provider.facts_of(model).max_output_tokens
-        sample = RowSample(vocabulary_of(model, provider.simulated), most)
-        return LaneCount(name, model, sample, resolve_rates(provider, model))
+        facts = provider.facts_of(model)
+        sample = RowSample(vocabulary_of(model, provider.simulated), facts.max_output_tokens)
+        rule = facts.image_tokens or ImageTokens()
+        return LaneCount(name, model, sample, resolve_rates(provider, model), rule, provider.media)

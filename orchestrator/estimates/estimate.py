@@ -14,7 +14,7 @@ from orchestrator.estimates.pace import Demand, Pace, paces
 from orchestrator.estimates.row_sample import RowSample
 from providers.prices import Rates
 from providers.provider import Limits
-from providers.tokens import GUESSED_ERROR, MEDIUM_TOKENS
+from providers.tokens import GUESSED_ERROR
 
 ENOUGH_ANSWERS = 5  # fewer say too little to be believed before a guess
 GUESSED_LATENCY_S = Interval(0.5, 4.0, 20.0)
@@ -186,7 +186,8 @@ def _counted_by(lane: LaneFacts) -> str:
     if lane.sample.encoding is None and not lane.measured:
         notes.append("a guess")
     if pictures:
-        notes.append(f"{pictures / len(facts):.0%} of rows with pictures or the like, {MEDIUM_TOKENS} tokens each")
+        share = sum(one.counted.media_tokens for one in facts) / sum(one.counted.media for one in facts)
+        notes.append(f"{pictures / len(facts):.0%} of rows with pictures or the like, {share:,.0f} tokens each")
     return "; ".join([_method(lane, ratio, error), *notes])
 
 
@@ -195,7 +196,7 @@ def _method(lane: LaneFacts, ratio: float, error: float) -> str:
     if lane.sample.encoding is not None:
         return f"tiktoken {lane.sample.encoding}" + (f" x {ratio:.2f}, {percent}" if lane.measured else "")
     text = sum(one.counted.text_bytes for one in lane.sample.facts)
-    words = sum(one.counted.tokens - one.counted.media * MEDIUM_TOKENS for one in lane.sample.facts)
+    words = sum(one.counted.tokens - one.counted.media_tokens for one in lane.sample.facts)
     a_byte = ratio * words / text if text else 0.0
     return f"ratio {a_byte:.2f} tokens a byte, {percent}"
 

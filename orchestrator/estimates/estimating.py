@@ -9,6 +9,7 @@ from typing import IO, Any
 import msgspec
 
 from orchestrator.estimates.estimate import AnswerFacts, LaneFacts, estimate
+from orchestrator.estimates.media_tokens import count_media
 from orchestrator.estimates.row_sample import RowSample, read_facts, vocabulary_of
 from orchestrator.requests_file import RequestsFile
 from outputs.fold import LaneTotals, RunState
@@ -16,7 +17,7 @@ from outputs.journal import Log
 from outputs.records import ResponseHead
 from providers.catalog import Catalog
 from providers.prices import resolve_rates
-from providers.provider import Limits, Provider
+from providers.provider import ImageTokens, Limits, Provider
 from providers.tokens import count_body
 
 _GOLDEN = 0.6180339887498949
@@ -102,15 +103,18 @@ def _sample(
 ) -> RowSample:
     totals = state.lanes[lane]
     provider = catalog.provider(totals.provider)
-    most = provider.facts_of(totals.model).max_output_tokens
+    facts = provider.facts_of(totals.model)
+    most, rule = facts.max_output_tokens, facts.image_tokens or ImageTokens()
     sample = RowSample(vocabulary_of(totals.model, provider.simulated), most, rows=len(rows), size=None)
     room = _REQUEST_BYTES // lanes
     for row in _spread(rows, max(_ROWS_A_LANE, _ROWS // lanes)):
         try:
-            body = bytes(requests.read(row).body)
+            request = requests.read(row)
         except msgspec.MsgspecError:  # its line is not on disk yet
             continue
-        sample.facts.append(read_facts(body, sample.encoding, most))
+        body = bytes(request.body)
+        media = count_media(body, request.media, rule, provider.media)
+        sample.facts.append(read_facts(body, sample.encoding, most, media))
         room -= len(body)
         if room < 0:
             break

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import msgspec
 
 from orchestrator.checking import RequestCheck
 from orchestrator.estimates.counting import PlanCounter
+from orchestrator.estimates.decoding_media import decode_all
 from orchestrator.estimates.estimate import LaneEstimate, RunEstimate
 from orchestrator.estimates.verdicts import DiskRoom, Verdict, cap_met, disk_room, fits
 from orchestrator.making import check_usable
-from orchestrator.opening import SIMULATOR, Options, caps_of, is_run
+from orchestrator.opening import SIMULATOR, Options, caps_of, is_run, media_root
 from orchestrator.reconcile import compare
 from orchestrator.requests_file import NewRow, RequestsFile
 from orchestrator.sources import Asked, Progress, check_path, read_source, silent
@@ -23,6 +25,7 @@ from outputs.fold import RunState, fold
 from outputs.run_record import RunRecord, read_run_record
 from prompts.input_error import InputError
 from providers.catalog import Catalog, load_catalog
+from providers.media.sources import MediaRoot
 
 
 @dataclass(slots=True)
@@ -81,42 +84,55 @@ def make_plan(
     source: Path,
     options: Options,
     progress: Progress = silent,
+    decode_media: bool = False,
 ) -> Plan:
-    """Check a manifest, spec or run folder as `run` would, and estimate what it would send. Raises InputError."""
+    """Check a manifest, spec or run folder as `run` would, and estimate what it would send. Raises InputError.
+
+    `decode_media`: decode all pictures and clips to their end, too.
+    """
     for path in (source, options.out):
         if path is not None:
             check_path(path)
     catalog = load_catalog(options.config)
     if source.is_dir():
+        if decode_media:
+            what = "give the manifest or the spec: the media of a run folder were looked at when it was made"
+            raise InputError(what, file=source, field="--decode-media")
         record, state = read_run_record(source), fold(source)
         plan = Plan(source, source, is_new=False)
         plan.budget_usd = caps_of(record, state, catalog, options).run
         counter = PlanCounter(catalog.with_recorded(record.catalog), options.concurrency)
         _plan_recorded(plan, counter, state)
     else:
-        asked = read_source(source, catalog.providers)
+        asked = read_source(source, catalog.providers, options.media_root)
         folder = options.out or asked.default_out
         plan = Plan(source, folder, not is_run(folder))
         made = None if plan.is_new else read_run_record(folder)
         plan.budget_usd = caps_of(made, None if made is None else fold(folder), catalog, options, asked.spec).run
-        counter = _plan_source(plan, asked, catalog, options, progress)
+        counter = _plan_source(plan, asked, catalog, options, progress, decode_media)
     plan.seconds_left = None if options.deadline is None else options.deadline.left_s(time.time())
     _conclude(plan, counter, options.concurrency)
     return plan
 
 
-def _plan_source(plan: Plan, asked: Asked, catalog: Catalog, options: Options, progress: Progress) -> PlanCounter:
+def _plan_source(
+    plan: Plan, asked: Asked, catalog: Catalog, options: Options, progress: Progress, decode_media: bool
+) -> PlanCounter:
     """Count what a manifest or a spec asks for, less what its run has."""
     if plan.is_new:
         check_usable(plan.folder)
     record = None if plan.is_new else read_run_record(plan.folder)
     override = SIMULATOR if options.simulate else None if record is None else record.provider_override
-    check = RequestCheck(asked.job, catalog, asked.path, None, override, progress, need_keys=False)
+    root = media_root(options, asked)
+    check = RequestCheck(asked.job, catalog, asked.path, None, override, progress, need_keys=False, media_root=root)
+    decoded = partial(decode_all, root=MediaRoot(root), file=asked.path, progress=progress) if decode_media else iter
     if record is None:
         counter = PlanCounter(catalog, options.concurrency)
-        _count(counter, check.rows())
+        _count(counter, decoded(check.rows()))
         return counter
     counter = PlanCounter(catalog.with_recorded(record.catalog), options.concurrency)
+    for _ in decoded(check.rows()) if decode_media else ():
+        pass
     _plan_again(plan, counter, asked, check, record)
     return counter
 
@@ -144,7 +160,8 @@ def _plan_recorded(plan: Plan, counter: PlanCounter, state: RunState) -> None:
         for row in range(len(state)):
             if state.is_open(row):
                 lane = state.lanes[state.lane_of[row]]
-                counter.add(lane.provider, lane.model, bytes(requests.read(row).body))
+                request = requests.read(row)
+                counter.add(lane.provider, lane.model, bytes(request.body), media=request.media, url=request.url)
         counter.learn(plan.folder, state, requests)
     finally:
         requests.close()
@@ -152,7 +169,8 @@ def _plan_recorded(plan: Plan, counter: PlanCounter, state: RunState) -> None:
 
 def _count(counter: PlanCounter, rows: Iterable[NewRow]) -> None:
     for row in rows:
-        counter.add(row.routed.provider, row.routed.model, row.routed.body, row.metadata or b"")
+        routed = row.routed
+        counter.add(routed.provider, routed.model, routed.body, row.metadata or b"", routed.media, row.url)
 
 
 def _conclude(plan: Plan, counter: PlanCounter, concurrency: int) -> None:

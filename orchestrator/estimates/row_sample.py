@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from orchestrator.estimates.intervals import Interval, whole_from_sample
-from providers.tokens import BYTES_A_TOKEN, PER_ANSWER, Counted, count_body, encoding_name
+from orchestrator.estimates.media_tokens import MediaTokens
+from providers.tokens import BYTES_A_TOKEN, MEDIUM_UNSURE, PER_ANSWER, Counted, count_body, encoding_name
 from providers.vocabulary import load_encoding
 
 MOST_SAMPLED = 2000
@@ -38,9 +39,13 @@ class RowFacts:
     bytes_a_token: float  # of the answer's JSON, for each token of it
 
 
-def read_facts(body: bytes, encoding: str | None, model_most: int | None) -> RowFacts:
-    """The facts of a row's body; `model_most` is the longest answer of its model."""
+def read_facts(body: bytes, encoding: str | None, model_most: int | None, media: MediaTokens | None = None) -> RowFacts:
+    """The facts of a row's body; `model_most` is the longest answer of its model, `media` what its pictures count."""
     counted = count_body(body, encoding) or Counted(len(body) // BYTES_A_TOKEN + PER_ANSWER, 0, 0, len(body))
+    if media is not None:
+        tokens = counted.tokens + media.expected - counted.media_tokens
+        unsure = counted.unsure - MEDIUM_UNSURE * counted.media + media.expected // 4
+        counted = Counted(max(0, tokens), max(0, unsure), counted.media, counted.text_bytes, media.expected)
     try:
         asked = _asked.decode(body)
     except msgspec.MsgspecError:  # a server will refuse it; what it says bounds nothing
@@ -68,10 +73,10 @@ class RowSample:
     facts: list[RowFacts] = field(default_factory=list)
     _step: int = 1
 
-    def add(self, body: bytes) -> None:
+    def add(self, body: bytes, media: MediaTokens | None = None) -> None:
         """One more row, in the order of the run."""
         if self.rows % self._step == 0:
-            self.facts.append(read_facts(body, self.encoding, self.model_most))
+            self.facts.append(read_facts(body, self.encoding, self.model_most, media))
             if len(self.facts) > 2 * self.most:
                 self.facts = self.facts[::2]
                 self._step *= 2

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from providers.simulator.chat import Chat
+from providers.simulator.asked import Asked
 from providers.simulator.limits import Refusal, reset_text
 from providers.simulator.tokens import Choice, SimulatedAnswer, Token
 
@@ -17,14 +17,15 @@ def pretty(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def completion(chat: Chat, answer: SimulatedAnswer, identifier: str) -> dict[str, Any]:
+def completion(asked: Asked, answer: SimulatedAnswer, identifier: str) -> dict[str, Any]:
+    chat = asked.chat
     return {
         "id": f"chatcmpl-{identifier}",
         "object": "chat.completion",
         "created": CREATED,
         "model": chat.model,
         "choices": [_choice(index, choice, chat.alternatives) for index, choice in enumerate(answer.choices)],
-        "usage": _usage(chat.prompt_tokens(), answer.completion_tokens),
+        "usage": _usage(asked, answer.completion_tokens),
         "service_tier": "default",
         "system_fingerprint": FINGERPRINT,
     }
@@ -81,12 +82,13 @@ def _utf8(text: str) -> tuple[int, ...]:
     return tuple(text.encode())
 
 
-def _usage(prompt: int, made: int) -> dict[str, Any]:
+def _usage(asked: Asked, made: int) -> dict[str, Any]:
+    seen = {"image_tokens": asked.picture_tokens} if asked.pictures else {}
     return {
-        "prompt_tokens": prompt,
+        "prompt_tokens": asked.prompt_tokens,
         "completion_tokens": made,
-        "total_tokens": prompt + made,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "total_tokens": asked.prompt_tokens + made,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0, **seen},
         "completion_tokens_details": {
             "reasoning_tokens": 0,
             "audio_tokens": 0,

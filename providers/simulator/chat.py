@@ -11,8 +11,6 @@ import orjson
 
 from providers.simulator.draws import digest
 
-IMAGE_TOKENS = 85  # what a picture costs at low detail; the simulator does not look at pictures
-
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -27,10 +25,11 @@ class BadBodyError(Exception):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part of a message's content; what is not text is only counted."""
+    """One part of a content. `pictures` reads those that show something; text is `text`; all others are passed over."""
 
     type: str
     text: str = ""
+    image_url: Any = None
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -42,11 +41,6 @@ class Message(msgspec.Struct, frozen=True):
         if isinstance(self.content, list):
             return "\n".join(part.text for part in self.content if part.text)
         return self.content or ""
-
-    @property
-    def pictures(self) -> int:
-        parts = self.content if isinstance(self.content, list) else []
-        return sum(part.type in ("image_url", "video_url") for part in parts)
 
 
 class Chat(msgspec.Struct, frozen=True):
@@ -79,10 +73,10 @@ class Chat(msgspec.Struct, frozen=True):
         """How many alternatives to list for each token; None where no log probabilities were asked for."""
         return (self.top_logprobs or 0) if self.logprobs else None
 
-    def prompt_tokens(self) -> int:
+    def text_tokens(self) -> int:
         """An estimate: a token for every four bytes of text, three for each message and three to begin the answer."""
         text = sum(-(-len(message.text.encode()) // 4) for message in self.messages)
-        return text + IMAGE_TOKENS * sum(message.pictures for message in self.messages) + 3 * len(self.messages) + 3
+        return text + 3 * len(self.messages) + 3
 
 
 def read_json(raw: bytes) -> tuple[bytes, Any]:

@@ -8,12 +8,14 @@ from aiohttp import web
 
 from providers.simulator import bodies
 from providers.simulator.answer import answer
-from providers.simulator.chat import BadBodyError, Chat, read_chat, read_json
+from providers.simulator.asked import Asked
+from providers.simulator.chat import BadBodyError, read_chat, read_json
 from providers.simulator.draws import identifier
 from providers.simulator.faults import Fault, FaultKind, draw_fault, latency_s
 from providers.simulator.limits import Limits, Refusal, reset_text
 from providers.simulator.settings import SimulatorSettings
 from providers.simulator.stats import Tally
+from providers.simulator.viewer import Viewer
 
 _GATEWAY_PAGE = b"<html><head><title>Simulated gateway</title></head><body>The upstream did not answer.</body></html>\n"
 
@@ -33,6 +35,7 @@ class ChatEndpoint:
         self._closing = closing
         self._clock = clock
         self._limits = Limits(settings, clock())
+        self._viewer = Viewer()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self._tally.arrive()
@@ -49,15 +52,15 @@ class ChatEndpoint:
         times_seen = self._tally.see(body_digest)
         headers = {"x-request-id": f"req_{identifier(self._settings.seed, body_digest, f'request {times_seen}')}"}
         try:
-            chat = read_chat(value)
+            asked = await self._viewer.look(body_digest, read_chat(value))
         except BadBodyError as problem:
             return self._refused(problem, headers)
-        if refusal := self._limits.admit(chat.prompt_tokens(), self._clock()):
-            return self._limited(chat, refusal, headers)
+        if refusal := self._limits.admit(asked.prompt_tokens, self._clock()):
+            return self._limited(asked, refusal, headers)
         if fault := draw_fault(self._settings, body_digest, times_seen):
-            return await self._faulty(request, chat, body_digest, fault, headers)
+            return await self._faulty(request, asked, fault, headers)
         await asyncio.sleep(latency_s(self._settings, body_digest))
-        response = self._answered(chat, body_digest, headers)
+        response = self._answered(asked, headers)
         self._tally.answered += 1
         return response
 
@@ -69,30 +72,30 @@ class ChatEndpoint:
             headers | self._limits.headers(self._clock()),
         )
 
-    def _limited(self, chat: Chat, refusal: Refusal, headers: dict[str, str]) -> web.Response:
+    def _limited(self, asked: Asked, refusal: Refusal, headers: dict[str, str]) -> web.Response:
         self._tally.limited += 1
         told = self._limits.refusal_headers(refusal.wait_s, self._clock())
-        return json_response(429, bodies.limited(chat.model, refusal), headers | told)
+        return json_response(429, bodies.limited(asked.chat.model, refusal), headers | told)
 
-    def _answered(self, chat: Chat, body_digest: bytes, headers: dict[str, str]) -> web.Response:
+    def _answered(self, asked: Asked, headers: dict[str, str]) -> web.Response:
         settings = self._settings
-        made = answer(settings.seed, chat, body_digest, settings.answer_tokens)
-        self._tally.bill(chat.prompt_tokens(), made.completion_tokens)
+        made = answer(settings.seed, asked.chat, asked.body_digest, settings.answer_tokens, asked.pictures)
+        self._tally.bill(asked.prompt_tokens, made.completion_tokens)
         now = self._clock()
         self._limits.charge(made.completion_tokens, now)
-        body = bodies.completion(chat, made, identifier(settings.seed, body_digest, "completion"))
+        body = bodies.completion(asked, made, identifier(settings.seed, asked.body_digest, "completion"))
         return json_response(200, body, headers | self._limits.headers(now))
 
     async def _faulty(
-        self, request: web.Request, chat: Chat, body_digest: bytes, fault: Fault, headers: dict[str, str]
+        self, request: web.Request, asked: Asked, fault: Fault, headers: dict[str, str]
     ) -> web.StreamResponse:
         self._tally.fault(fault.kind)
         if fault.kind is FaultKind.THROTTLE:
-            return self._throttled(chat, headers)
+            return self._throttled(asked, headers)
         if fault.kind is FaultKind.HANG:
             await self._closing.wait()
             return _drop(request)
-        await asyncio.sleep(latency_s(self._settings, body_digest))
+        await asyncio.sleep(latency_s(self._settings, asked.body_digest))
         if fault.kind is FaultKind.ERROR:
             message = "The server had an error while processing your request."
             return json_response(
@@ -100,14 +103,14 @@ class ChatEndpoint:
             )
         if fault.kind is FaultKind.DROPPED_EARLY:
             return _drop(request)
-        return await self._spoilt(request, self._answered(chat, body_digest, headers), fault)
+        return await self._spoilt(request, self._answered(asked, headers), fault)
 
-    def _throttled(self, chat: Chat, headers: dict[str, str]) -> web.Response:
+    def _throttled(self, asked: Asked, headers: dict[str, str]) -> web.Response:
         settings, wait_s = self._settings, self._settings.throttle_wait_s
         told = self._limits.refusal_headers(wait_s, self._clock())
         if settings.rate_headers and settings.rpm is None:
             told |= {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset_text(wait_s)}
-        return json_response(429, bodies.throttled(chat.model, "requests", wait_s), headers | told)
+        return json_response(429, bodies.throttled(asked.chat.model, "requests", wait_s), headers | told)
 
     async def _spoilt(self, request: web.Request, response: web.Response, fault: Fault) -> web.StreamResponse:
         """An answer whose body is no JSON, ends early, or is torn off by a closed connection."""

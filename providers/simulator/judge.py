@@ -1,18 +1,22 @@
 """The simulated judge: it sees in a prompt which scores are asked for, and gives them by overlap of words.
 
 A slot is a line such as `- Accuracy: [[0-100]]`. What is judged stands in `<candidate>` and `<reference>` tags of the
-last user message; a prompt with other tags has its last two blocks compared; one without gets drawn scores.
+last user message; a prompt with other tags has its last two blocks compared; one without gets drawn scores. A judgement
+of a text by pictures alone is drawn too, by the pictures and the text: no other change of the body changes its
+distributions.
 """
 
 import re
+from collections.abc import Sequence
 from random import Random
 
 import msgspec
 
 from providers.simulator.alternatives import plain_token, score_token
 from providers.simulator.chat import Chat
-from providers.simulator.draws import generator, uniform
+from providers.simulator.draws import digest, generator, uniform
 from providers.simulator.overlap import Overlap, best_overlap
+from providers.simulator.pictures import Picture, describe
 from providers.simulator.tokens import Token, split
 
 _SLOT = re.compile(
@@ -71,7 +75,9 @@ def quality(label: str, found: Overlap) -> float:
     return found.f1
 
 
-def judge_tokens(seed: int, chat: Chat, body_digest: bytes, slots: list[Slot], choice: int) -> list[Token]:
+def judge_tokens(
+    seed: int, chat: Chat, body_digest: bytes, slots: list[Slot], choice: int, pictures: Sequence[Picture] = ()
+) -> list[Token]:
     """One judgement: a few sentences of reasoning, then a line for each slot, its score a token of its own.
 
     Choices differ in what they sample, not in the distributions they sample from.
@@ -79,14 +85,21 @@ def judge_tokens(seed: int, chat: Chat, body_digest: bytes, slots: list[Slot], c
     found = judged_overlap(chat.last_user_text)
     words = generator(seed, body_digest, f"judge words {choice}")
     count = chat.alternatives
-    tokens = _worded(_reasoning(found, words), words, count)
+    tokens = _worded(_reasoning(found, pictures, words), words, count)
+    judged = _judged_digest(chat.last_user_text, pictures) if pictures and found is None else body_digest
     for slot in slots:
-        shape = generator(seed, body_digest, f"shape {slot.label}")
+        shape = generator(seed, judged, f"shape {slot.label}")
         sampling = generator(seed, body_digest, f"sample {slot.label} {choice}")
-        value = uniform(seed, body_digest, f"value {slot.label}") if found is None else quality(slot.label, found)
+        value = uniform(seed, judged, f"value {slot.label}") if found is None else quality(slot.label, found)
         score = score_token(_center(slot, value, shape), slot.low, slot.high, shape, sampling, count)
         tokens += [*_worded(f"\n{slot.label}: [[", words, count), score, *_worded("]]", words, count)]
     return tokens
+
+
+def _judged_digest(text: str, pictures: Sequence[Picture]) -> bytes:
+    """The digest of what is judged without references: the pictures, and the candidate or else the whole text."""
+    candidate = (tagged(text, "candidate") or [text])[-1]
+    return digest(b"".join(picture.digest for picture in pictures) + candidate.encode())
 
 
 def _center(slot: Slot, value: float, shape: Random) -> float:
@@ -98,10 +111,14 @@ def _worded(text: str, words: Random, count: int | None) -> list[Token]:
     return [plain_token(part, words, count) for part in split(text)]
 
 
-def _reasoning(found: Overlap | None, words: Random) -> str:
+def _reasoning(found: Overlap | None, pictures: Sequence[Picture], words: Random) -> str:
     opening = words.choice(
         ("Taking the two texts word by word.", "Looking at which words recur.", "Counting words first.")
     )
+    if pictures and found is None:
+        return f"{describe(pictures)} No text stands beside it, so the marks below are drawn by lot, for what is shown."
+    if pictures:
+        opening = f"{describe(pictures)} {opening}"
     if found is None:
         return f"{opening} There is nothing here to compare with, so the marks below are drawn by lot."
     return (

@@ -7,7 +7,7 @@ from orchestrator.budget import Fit, LaneBudget
 from orchestrator.lane import Lane
 from orchestrator.limits.lane_limits import LaneLimits, Told
 from providers.catalog import load_catalog
-from providers.protocols.openai_chat import OpenAIAdapter
+from providers.protocols.openai import OpenAIAdapter
 from providers.wire import HttpCall
 
 

@@ -1,0 +1,80 @@
+"""What a call can cost at most: by its bytes, by exact tokens where bytes are too many, pictures by their size."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from providers.media.image_tokens import most_image_tokens, most_remote_tokens
+from providers.media.references import Reference
+
+from orchestrator.budget import Fit, round_up_usd
+from orchestrator.lane import Lane
+from orchestrator.media_stage import Pictures
+from outputs.records import RequestLine
+from providers.prices import upper_bound_usd
+from providers.provider import ImageTokens
+from providers.tokens import upper_bound_tokens
+from providers.wire import HttpCall
+
+
+class Call(NamedTuple):
+    """A row's call. `asked` is the body as it was asked, before any translation.
+
+    `payload` is how many bytes of the call's body are pictures, `picture_tokens` what they count at most.
+    """
+
+    request: RequestLine
+    asked: bytes
+    http: HttpCall
+    payload: int = 0
+    picture_tokens: int = 0
+
+
+def payload_bytes(pictures: Pictures) -> int:
+    """How many bytes of a body are its pictures, in base64."""
+    return sum(4 * -(-len(one.data) // 3) for shown in pictures for one in shown or ())
+
+
+def picture_tokens(rule: ImageTokens, references: Sequence[Reference], pictures: Pictures) -> int:
+    """What the pictures of a body count at most."""
+    most = 0
+    for reference, shown in zip(references, pictures, strict=True):
+        if shown is None:
+            most += most_remote_tokens(rule, reference.detail)
+        else:
+            most += sum(most_image_tokens(rule, one.width, one.height, reference.detail) for one in shown)
+    return most
+
+
+def reserve(lane: Lane, call: Call) -> tuple[Fit, float | None]:
+    """Reserve what the call may cost at most, USD, where the budget has room for that."""
+    bound = _bound(lane, call)
+    fit = lane.budget.try_reserve(bound)
+    if fit is Fit.HELD and bound is not None:
+        return _reserve_exactly(lane, call, bound)
+    return fit, bound
+
+
+def _bound(lane: Lane, call: Call, text_tokens: int | None = None) -> float | None:
+    """By its bytes, or by the tokens of its text where they are given; None where nothing bounds it."""
+    if lane.rates is None:
+        return None
+    text = len(call.http.body) - call.payload if text_tokens is None else text_tokens
+    tokens = text + call.picture_tokens
+    bound = upper_bound_usd(lane.rates, call.asked, lane.max_output_tokens, tokens, url=call.request.url)
+    return None if bound is None else round_up_usd(bound)
+
+
+def _reserve_exactly(lane: Lane, call: Call, bound: float) -> tuple[Fit, float | None]:
+    """By exact tokens, which are fewer than bytes; they are only counted where the output alone would fit."""
+    output = _bound(lane, call, 0)
+    if output is None or lane.provider.price_id != "openai":  # others count otherwise, whatever the model is called
+        return Fit.HELD, bound
+    fit = lane.budget.try_reserve(output)
+    if fit is not Fit.RESERVED:
+        return fit, bound
+    lane.budget.release(output)
+    tokens = upper_bound_tokens(lane.model, call.http.body)
+    if tokens is None:
+        return Fit.HELD, bound
+    exact = _bound(lane, call, tokens) or bound
+    return lane.budget.try_reserve(exact), exact

@@ -1,0 +1,81 @@
+"""What must never be written down: keys, and how they are taken out of whatever a provider sends back.
+
+Some providers and proxies echo a request's headers, in answers and errors alike.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+
+from providers.provider import Provider
+from providers.wire import Failure
+
+HIDDEN = "[key]"
+_SHORTEST = 8  # characters; a shorter one would be found where it is not
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
+
+
+class Secrets:
+    """The secrets of one provider. `hide` and `hide_bytes` take them out, in every spelling that an echo may have."""
+
+    __slots__ = ("_bytes", "_texts")
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        spelt = {spelling for secret in secrets if len(secret) >= _SHORTEST for spelling in _spellings(secret)}
+        self._texts = [(text, _in_place_of(text)) for text in sorted(spelt, key=len, reverse=True)]
+        self._bytes = [(text.encode(), instead.encode()) for text, instead in self._texts]
+
+    def hide(self, text: str) -> str:
+        """The text without secrets."""
+        for secret, instead in self._texts:
+            if secret in text:
+                text = text.replace(secret, instead)
+        return text
+
+    def hide_in(self, failure: Failure) -> Failure:
+        """The failure without secrets."""
+        code = None if failure.code is None else self.hide(failure.code)
+        return msgspec.structs.replace(failure, message=self.hide(failure.message), code=code)
+
+    def hide_bytes(self, body: bytes) -> bytes:
+        """The body without secrets; JSON stays JSON."""
+        for secret, instead in self._bytes:
+            if secret in body:
+                body = body.replace(secret, instead)
+        return body
+
+
+NO_SECRETS = Secrets()
+
+
+def secrets_of(provider: Provider, key: str | None) -> Secrets:
+    """The API key, the values of headers whose names tell that they are secret, and what opens the proxy."""
+    return Secrets(_all_secrets(provider, key))
+
+
+def _all_secrets(provider: Provider, key: str | None) -> Iterator[str]:
+    if key is not None:
+        yield key
+    for name, value in provider.headers.items():
+        if _SECRET_HEADER.search(name):
+            yield value
+            yield value.rpartition(" ")[2]  # what follows "Bearer"
+    if provider.proxy is not None and (password := urlsplit(provider.proxy).password):
+        yield unquote(password)
+
+
+def _in_place_of(secret: str) -> str:
+    """What could stand outside of a string as a number stays one, so that JSON stays JSON."""
+    return "9" * len(secret) if secret.isdigit() else HIDDEN
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    yield secret
+    yield quote(secret, safe="")
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret)[1:-1].replace("/", "\\/")
+    yield base64.b64encode(secret.encode()).decode().rstrip("=")

@@ -1,0 +1,17 @@
+"""What a run's metric is called: by its published name, with what the judge was shown."""
+
+from outputs.run_record import RunRecord
+from prompts.template import parse_prompt
+from prompts.toml_text import parse_toml
+
+METRICS = {"gveval": "G-VEval"}  # by the run's job
+_ACCR = ("accuracy", "completeness", "conciseness", "relevance")
+_DEFAULT_MODE = "ref-only"
+
+
+def metric_name(run: RunRecord) -> str:
+    """The name with the spec's mode, and ACCR where the judge gave those four scores: `G-VEval ref-only ACCR`."""
+    source = f"{run.name} (as recorded)"
+    mode = parse_toml(run.spec_text or "", file=source).get("mode", _DEFAULT_MODE)
+    labels = {label.lower() for prompt in run.prompts for label in parse_prompt(prompt.text, source).dimensions}
+    return " ".join((METRICS[run.job], str(mode), *(("ACCR",) if labels == set(_ACCR) else ())))

@@ -1,0 +1,71 @@
+"""What every parser of scores does alike: answers that hold none, the checks of an integer, keys, and the average.
+
+A parser finds where the scores of an answer stand; whether they count, and what they come to, is decided here, so that
+two formats of the same prompt differ in nothing else. Nothing here raises.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from prompts.records import Completion, Mode, Outcome, Parsed, Score
+
+AVERAGE = "average"
+_STRENGTH = (Mode.NO_LOGPROBS, Mode.SPLIT, Mode.EXPECTATION)  # the weakest first
+_SHOWN = 40  # characters of a faulty score that a reason quotes
+_LONGEST = 9  # digits of a score
+
+
+def score_key(label: str) -> str:
+    """The key of a dimension: its label in lower case, with underscores."""
+    return "_".join(label.lower().split())
+
+
+def score_names(labels: Sequence[str]) -> tuple[str, ...]:
+    """The dimensions that an answer with these labels gives, the average last."""
+    return (*(score_key(label) for label in labels), AVERAGE)
+
+
+def not_answered(completion: Completion) -> Parsed | None:
+    """The outcome of an answer that the filter cut or the judge refused to give; None for any other."""
+    if completion.finish_reason == "content_filter":
+        return Parsed(Outcome.FILTERED, reason="the provider's content filter cut the answer")
+    if completion.refusal:
+        return Parsed(Outcome.REFUSED, reason="the judge refused to answer")
+    return None
+
+
+def cut_before(keys: Sequence[str]) -> Parsed:
+    """The outcome of an answer that the token limit ended before the scores `keys`."""
+    return Parsed(Outcome.TRUNCATED, reason=f"cut at the token limit before {', '.join(keys)}")
+
+
+def integer_fault(key: str, written: str | None, scale: tuple[int, int]) -> str | None:
+    """What keeps `written` from being the score `key`, an integer of `scale` (both ends included); None if nothing."""
+    if written is None:
+        return f"{key}: no score"
+    shown = repr(written[:_SHOWN])
+    if not re.fullmatch(r"[0-9]+", written):
+        return f"{key}: {shown} is not an integer"
+    if len(written) > _LONGEST or not scale[0] <= int(written) <= scale[1]:
+        return f"{key}: {shown} is not within {scale[0]} to {scale[1]}"
+    return None
+
+
+def without_logprobs(sampled: int) -> Score:
+    """The sampled integer of a score whose tokens are not known."""
+    return Score(float(sampled), sampled, Mode.NO_LOGPROBS)
+
+
+def with_average(scores: Mapping[str, Score]) -> dict[str, Score]:
+    """The scores and their average: mean value, mean sampled integer (rounded), the weakest mode, the least mass."""
+    listed = list(scores.values())
+    mode = min((score.mode for score in listed), key=_STRENGTH.index)
+    masses = [score.mass for score in listed if score.mass is not None]
+    average = Score(
+        fmean(score.value for score in listed),
+        round(fmean(score.sampled for score in listed)),
+        mode,
+        min(masses) if mode is Mode.EXPECTATION else None,
+    )
+    return {**scores, AVERAGE: average}

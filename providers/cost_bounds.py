@@ -1,0 +1,141 @@
+"""The most that one call can cost, from its body alone: what is reserved under a cap before it is sent."""
+
+from typing import Any
+
+import msgspec
+
+from providers.protocols.paths import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, model_in_path
+from providers.rates import Rates
+
+_MISSING = msgspec.Raw(b"")
+
+
+class _Chat(msgspec.Struct, frozen=True):
+    messages: msgspec.Raw = _MISSING
+    contents: msgspec.Raw = _MISSING
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    n: int | None = None
+
+    @property
+    def tokens(self) -> int | None:
+        return max(self.max_tokens or 0, self.max_completion_tokens or 0) or None
+
+    @property
+    def answers(self) -> int:
+        return self.n or 1
+
+
+class _Completions(msgspec.Struct, frozen=True):
+    """`best_of` answers are written for each prompt, and `n` of them are sent. A prompt may be a list of tokens."""
+
+    max_tokens: int | None = None
+    n: int | None = None
+    best_of: int | None = None
+    prompt: str | list[Any] = ""
+
+    @property
+    def tokens(self) -> int | None:
+        return self.max_tokens or None
+
+    @property
+    def answers(self) -> int:
+        several = isinstance(self.prompt, list) and not all(isinstance(part, int) for part in self.prompt)
+        return max(self.n or 1, self.best_of or 1) * (len(self.prompt) if several else 1)
+
+
+class _Single(msgspec.Struct, frozen=True):
+    """Of paths that give one answer."""
+
+    max_tokens: int | None = None
+    max_output_tokens: int | None = None
+
+    @property
+    def answers(self) -> int:
+        return 1
+
+
+class _Responses(_Single, frozen=True):
+    @property
+    def tokens(self) -> int | None:
+        return self.max_output_tokens or None
+
+
+class _Messages(_Single, frozen=True):
+    @property
+    def tokens(self) -> int | None:
+        return self.max_tokens or None
+
+
+class _Generation(msgspec.Struct, frozen=True):
+    maxOutputTokens: int | None = None  # noqa: N815
+    candidateCount: int | None = None  # noqa: N815
+    candidate_count: int | None = None
+
+
+class _Contents(msgspec.Struct, frozen=True):
+    """Gemini reads its fields in either spelling: where a maximum may stand in the other one, it is as good as none."""
+
+    generationConfig: _Generation | None = None  # noqa: N815
+    generation_config: _Generation | None = None
+
+    @property
+    def tokens(self) -> int | None:
+        config = self.generationConfig
+        return None if config is None or self.generation_config is not None else config.maxOutputTokens or None
+
+    @property
+    def answers(self) -> int:
+        configs = [config for config in (self.generationConfig, self.generation_config) if config is not None]
+        return max([1, *(count or 1 for x in configs for count in (x.candidateCount, x.candidate_count))])
+
+
+_decoders: dict[str, msgspec.json.Decoder[Any]] = {
+    CHAT: msgspec.json.Decoder(_Chat),
+    COMPLETIONS: msgspec.json.Decoder(_Completions),
+    RESPONSES: msgspec.json.Decoder(_Responses),
+    MESSAGES: msgspec.json.Decoder(_Messages),
+}
+_contents = msgspec.json.Decoder(_Contents, strict=False)  # Gemini takes numbers as strings, too
+
+
+def upper_bound_usd(
+    rates: Rates, body: bytes, max_output_tokens: int | None, input_tokens: int | None = None, *, url: str = CHAT
+) -> float | None:
+    """What a call with this body can cost at most: a token per input byte, and all the output it may write.
+
+    `max_output_tokens` is the model's own maximum. `input_tokens`, where they are counted, take the place of the bytes.
+    `url` is the request's path: only fields that count there are read. Input is taken at the dearest of its rates,
+    whatever a cache makes of it. None where neither the body nor the model bounds the output.
+    """
+    if not rates.dearest_input and not rates.output:
+        return 0.0
+    tokens = len(body) if input_tokens is None else input_tokens
+    dearest_input, dearest_output = _dearest(rates, tokens)
+    if url == EMBEDDINGS:
+        return tokens * dearest_input
+    try:
+        asked = _decode(url, body)
+    except msgspec.ValidationError:  # the provider may still make sense of it
+        return None
+    most = asked.tokens or max_output_tokens
+    return None if most is None else tokens * dearest_input + asked.answers * most * dearest_output
+
+
+def _decode(url: str, body: bytes) -> Any:
+    """What a body asks for. A chat completion may have been written in Gemini's words by now.
+
+    Raises msgspec.ValidationError.
+    """
+    if model_in_path(url) is not None:
+        return _contents.decode(body)
+    asked = _decoders[url].decode(body)
+    if isinstance(asked, _Chat) and not asked.messages and asked.contents:
+        return _contents.decode(body)
+    return asked
+
+
+def _dearest(rates: Rates, tokens: int) -> tuple[float, float]:
+    """The dearest rates of input and output of a call with up to so many input tokens."""
+    within = [rates, *(tier for above, tier in rates.tiers if tokens > above)] if rates.tiers else [rates]
+    return max(x.dearest_input for x in within), max(x.output for x in within)
