@@ -14,9 +14,10 @@ from orchestrator.sources import Progress, silent
 from outputs.answers import iterate_items
 from prompts.input_error import InputError
 from providers.catalog import NOT_RECORDED, Catalog, address_fault
+from providers.cost_bounds import has_dear_tier
 from providers.media.preflight import Preflight
 from providers.media.sources import MediaRoot
-from providers.prices import Rates, price_line, resolve_rates, upper_bound_usd
+from providers.prices import FREE, Rates, price_line, resolve_rates, upper_bound_usd
 
 _TELL_EVERY = 5000
 
@@ -57,6 +58,10 @@ class PriceCheck:
 
     def check(self, url: str, body: bytes) -> None:
         """Raise InputError where nothing bounds what a call with this body may cost."""
+        if self.capped and self.rates is not FREE and has_dear_tier(body):
+            raise InputError(
+                "the price of this tier is not known, so no budget can hold for it", field="body.service_tier"
+            )
         if self.needs_bodies and self.rates is not None and upper_bound_usd(self.rates, body, None, url=url) is None:
             raise InputError(
                 "missing: without it, or the model's own maximum, a call's cost has no bound for the budget",

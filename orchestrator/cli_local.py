@@ -1,7 +1,6 @@
 """The commands around the real model on this machine: `serve-local`, and `demo --local`."""
 
 import contextlib
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +52,6 @@ def demo_local(folder: Path) -> int:
         as_file(files("jobs").joinpath("examples")) as examples,
         local_server(FREE_PORT) as server,
         _catalog(server.base_url) as config,
-        _without_proxy(),
     ):
         say(f"{MODEL}, a real model, answers on this machine: nothing is simulated")
         code = run_command(examples / "gveval_local.toml", Options(out=folder, config=config))
@@ -74,21 +72,6 @@ def _catalog(base_url: str) -> Iterator[Path]:
         path = Path(folder) / "overnight.toml"
         path.write_text(catalog_entry(base_url), "utf-8")
         yield path
-
-
-@contextlib.contextmanager
-def _without_proxy() -> Iterator[None]:
-    """A proxy that the environment names would look for this machine's server on its own."""
-    before = os.environ.get("no_proxy")
-    others = before if before is not None else os.environ.get("NO_PROXY", "")
-    os.environ["no_proxy"] = ",".join(filter(None, (others, "127.0.0.1")))
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["no_proxy"]
-        else:
-            os.environ["no_proxy"] = before
 
 
 @contextlib.contextmanager

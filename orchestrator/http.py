@@ -5,6 +5,7 @@ Answers are read up to a limit; nothing is retried and nothing is timed here.
 """
 
 import io
+import ipaddress
 import ssl
 from collections.abc import Mapping
 from typing import Protocol, Self
@@ -105,9 +106,17 @@ def _trusted(provider: Provider) -> ssl.SSLContext | bool:
 def proxy_from_environment(url: str) -> str | None:
     """The proxy that the usual variables name for `url`; looked up once, where aiohttp would do so for every call."""
     parts = urlsplit(url)
-    if not parts.hostname or proxy_bypass(parts.hostname):
+    if not parts.hostname or _is_loopback(parts.hostname) or proxy_bypass(parts.hostname):
         return None
     return getproxies().get(parts.scheme)
+
+
+def _is_loopback(host: str) -> bool:
+    """A proxy has another loopback than ours."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -96,7 +96,31 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     RESPONSES: msgspec.json.Decoder(_Responses),
     MESSAGES: msgspec.json.Decoder(_Messages),
 }
+
+
+class _Tiers(msgspec.Struct, frozen=True):
+    service_tier: str | None = None
+    serviceTier: str | None = None  # noqa: N815  Gemini's
+
+
+_USUAL_TIERS = frozenset(
+    {"auto", "default", "standard", "standard_only", "flex", "batch"}
+)  # at the usual price or less
+_tiers = msgspec.json.Decoder(_Tiers)
 _contents = msgspec.json.Decoder(_Contents, strict=False)  # Gemini takes numbers as strings, too
+
+
+def has_dear_tier(body: bytes) -> bool:
+    """Whether a body asks to be served faster than others, at a price that nobody here knows."""
+    if b"tier" not in body and b"Tier" not in body:
+        return False
+    try:
+        asked = _tiers.decode(body)
+    except msgspec.ValidationError:
+        return True
+    return any(
+        tier is not None and tier.lower() not in _USUAL_TIERS for tier in (asked.service_tier, asked.serviceTier)
+    )
 
 
 def upper_bound_usd(
@@ -106,10 +130,13 @@ def upper_bound_usd(
 
     `max_output_tokens` is the model's own maximum. `input_tokens`, where they are counted, take the place of the bytes.
     `url` is the request's path: only fields that count there are read. Input is taken at the dearest of its rates,
-    whatever a cache makes of it. None where neither the body nor the model bounds the output.
+    whatever a cache makes of it. None where neither the body nor the model bounds the output, or where the tier that
+    the body asks for has a price of its own.
     """
     if not rates.dearest_input and not rates.output:
         return 0.0
+    if has_dear_tier(body):
+        return None
     tokens = len(body) if input_tokens is None else input_tokens
     dearest_input, dearest_output = _dearest(rates, tokens)
     if url == EMBEDDINGS:

@@ -18,7 +18,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from orchestrator.cli_local import _without_proxy
 from orchestrator.http import proxy_from_environment
 from outputs.run_record import read_run_record
 from prompts.input_error import InputError
@@ -234,14 +233,14 @@ def test_the_server_ends_with_an_interrupted_demo(packages: Packages, tmp_path: 
 
 
 def test_calls_to_this_machine_go_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy of the environment is left aside for the local model, and is there again afterwards."""
+    """A proxy of the environment has another loopback than ours: what is here is called directly."""
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    with _without_proxy():
-        assert proxy_from_environment("http://127.0.0.1:8081/v1") is None
-        assert proxy_from_environment("http://lab:8081/v1") is not None
-    assert proxy_from_environment("http://127.0.0.1:8081/v1") is not None
+    for here in ("http://127.0.0.1:8081/v1", "http://localhost:1/v1", "http://[::1]:1/v1", "http://127.9.9.9/v1"):
+        assert proxy_from_environment(here) is None
+    for there in ("http://lab:8081/v1", "http://10.0.0.1/v1", "http://localhost.example/v1"):
+        assert proxy_from_environment(there) == "http://127.0.0.1:9"
 
 
 # The real model

@@ -285,7 +285,6 @@ REFUSED_BY_BOTH: list[tuple[dict[str, Any], str]] = [
     (chat(max_tokens=0), "max_tokens"),
     (chat(max_tokens=5, max_completion_tokens=6), "max_completion_tokens"),
     (chat(top_logprobs=2), "top_logprobs"),
-    (chat(stop=["a", " "]), "stop[1]"),
     (chat(stop=""), "stop"),
     (chat(tool_choice="required"), "tool_choice"),
     (chat(parallel_tool_calls=False), "parallel_tool_calls"),
@@ -316,6 +315,7 @@ REFUSED_BY_BOTH: list[tuple[dict[str, Any], str]] = [
 ]
 REFUSED_BY_ONE: list[tuple[str, dict[str, Any], str]] = [
     ("anthropic", chat(n=2), "n"),
+    ("anthropic", chat(stop=["a", " "]), "stop[1]"),
     ("anthropic", chat(seed=0), "seed"),
     ("anthropic", chat(temperature=1.5), "temperature"),
     ("anthropic", chat(logprobs=True), "logprobs"),

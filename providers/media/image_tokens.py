@@ -1,6 +1,6 @@
 """How many tokens a picture counts, by the published rules, and a bound that reservations can rest on.
 
-An estimate for admission only: what is billed is what `usage` says. The rules are those of WIRE.md's table.
+An estimate for admission only: what is billed is what `usage` says. The rules are those that providers document.
 """
 
 import math

@@ -54,9 +54,15 @@ def target_for(rule: ImageTokens, detail: str | None, limits: MediaLimits) -> Ta
 
 
 def seen_by(rule: ImageTokens, detail: str | None) -> Target:
-    """What a model makes of a picture by itself, as WIRE.md's table of image tokens says; `original` counts as high."""
-    if detail == "low" and rule.rule in ("tile", "unknown"):
-        return Target(LOW_SIDE)
+    """What a model makes of a picture by itself, as its provider documents it; `original` counts as high.
+
+    A protocol that has no word for `low` is shown a picture of that size, so that it costs little there too.
+    """
+    whole = _seen_whole(rule)
+    return msgspec.structs.replace(whole, long_side=min(whole.long_side, LOW_SIDE)) if detail == "low" else whole
+
+
+def _seen_whole(rule: ImageTokens) -> Target:
     match rule.rule:
         case "tile":
             return Target(LARGE_SIDE, SHORT_SIDE)

@@ -30,6 +30,7 @@ class Tongue:
 
     name: str
     native: str
+    blank_stops: bool = False  # whether white space alone can end an answer
 
     def refuse(self, field: str, why: str | None = None) -> NoReturn:
         """Raise InputError for a field (its path from the body on) that has no equal in this protocol."""
@@ -260,9 +261,9 @@ def _check(chat: Chat, tongue: Tongue) -> None:
     if chat.stream:
         raise InputError("streamed answers are not read; leave it out", field="body.stream")
     for index, stop in enumerate(chat.stops()):
-        if not stop.strip():
+        if not stop.strip() and not (stop and tongue.blank_stops):
             place = "stop" if isinstance(chat.stop, str) else f"stop[{index}]"
-            tongue.refuse(place, "a text of white space alone cannot end an answer")
+            tongue.refuse(place, "a text of white space alone, or none, cannot end an answer")
     _refuse_other_than_default(chat, tongue)
     _check_tools(chat)
 

@@ -24,7 +24,7 @@ from providers.protocols.chat_body import (
 from providers.protocols.chat_turns import Called, Piece, Returned, Said, Shown, Turn, read_turns
 from providers.protocols.paths import GENERATE_CONTENT
 
-TONGUE = Tongue("Gemini's generateContent", GENERATE_CONTENT)
+TONGUE = Tongue("Gemini's generateContent", GENERATE_CONTENT, blank_stops=True)
 _DATA_URL = re.compile(r"data:(image/[a-z0-9.+-]+);base64,", re.IGNORECASE)
 _FUNCTION_START = re.compile(r"[A-Za-z_]")
 _MOST_STOPS = 5
