@@ -44,6 +44,7 @@ bench: setup
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/lanes.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/pictures.py --rows 500 --rounds 2
 
 bench-million: setup  ## a million simulated rows, stopped half way: peak memory, and how soon the resume sends; 4 GB of disk
 	$(BIN)/python benchmarks/million.py

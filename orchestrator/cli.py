@@ -30,7 +30,7 @@ from orchestrator.cli_options import (
     Threshold,
     Until,
 )
-from orchestrator.cli_providers import check, providers
+from orchestrator.cli_providers import check, prices, providers
 from orchestrator.cli_steering import pause, print_json, set_, stop, unpause
 
 
@@ -250,7 +250,7 @@ def status(run_folder: Run, as_json: Json = False) -> None:
     print_json(read.to_json()) if as_json else show_status(read)
 
 
-for looking in (providers, check):
+for looking in (providers, check, prices):
     app.command()(looking)
 for steering in (pause, unpause, stop):
     app.command()(steering)

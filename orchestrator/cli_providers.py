@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from msgspec import to_builtins
 
 from orchestrator.cli_options import Config, Json
 from orchestrator.cli_steering import print_json
@@ -18,6 +19,22 @@ def providers(config: Config = None, as_json: Json = False) -> None:
 
     listed = list_providers(load_catalog(config))
     print_json(to_json(listed)) if as_json else show_providers(listed)
+
+
+def prices(
+    models: Annotated[list[str], typer.Argument(help="Models, or provider/model.", metavar="MODEL...")],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Show what models cost in USD per million tokens: fresh, cached, in batches, and where the price is from.
+
+    Example: overnight prices gpt-4o-mini claude-3-5-sonnet-20241022 azure/phi-4
+    """
+    from orchestrator.prices_list import price_models, show_prices
+    from providers.catalog import load_catalog
+
+    priced = price_models(load_catalog(config), models)
+    print_json({"usd_per_million_tokens": [to_builtins(one) for one in priced]}) if as_json else show_prices(priced)
 
 
 def check(

@@ -32,6 +32,7 @@ COMMANDS = (
     "serve-local",
     "providers",
     "check",
+    "prices",
 )
 THREE = [line("a"), line("b", metadata={"item": 1}), line("c")]
 

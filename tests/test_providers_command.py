@@ -102,3 +102,19 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "[]\n")
     assert json.loads(done.stdout)["providers"]
+
+
+def test_prices_are_shown_with_their_source_and_unknown_ones_as_unknown(work: Workplace) -> None:
+    """Known rates stand with cached and batch ones; an unknown price is never a number, and says what to add."""
+    ended = work.overnight("prices", "openai/gpt-4o-2024-08-06", "doubao-pro-32k", "--json")
+    assert ended.code == 0, ended.err
+    known, unknown = ended.json["usd_per_million_tokens"]
+    rates = known["rates"]
+    assert (rates["input"], rates["cached_input"], rates["output"]) == (2.5, 1.25, 10)
+    assert (rates["batch_input"], rates["batch_output"]) == (1.25, 5)
+    assert unknown["rates"] is None
+    assert 'prices."doubao-pro-32k"' in unknown["add"]
+    shown = work.overnight("prices", "gpt-4o-2024-08-06", "doubao-pro-32k").out
+    assert "2.5" in shown
+    assert "unknown" in shown
+    assert work.overnight("prices", "no-such-model").code == 2
