@@ -58,7 +58,7 @@ class PriceCheck:
 
     def check(self, url: str, body: bytes) -> None:
         """Raise InputError where nothing bounds what a call with this body may cost."""
-        if self.capped and self.rates is not FREE and has_dear_tier(body):
+        if self.capped and self.rates is not FREE and has_dear_tier(body, url=url):
             raise InputError(
                 "the price of this tier is not known, so no budget can hold for it", field="body.service_tier"
             )

@@ -4,15 +4,14 @@ from typing import Any
 
 import msgspec
 
-from providers.protocols.paths import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, model_in_path
+from providers.protocols.paths import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 from providers.rates import Rates
 
-_MISSING = msgspec.Raw(b"")
+_USUAL_TIERS = frozenset({"auto", "default", "standard", "standard_only", "flex", "batch"})  # no dearer than usual
 
 
 class _Chat(msgspec.Struct, frozen=True):
-    messages: msgspec.Raw = _MISSING
-    contents: msgspec.Raw = _MISSING
+    service_tier: str | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     n: int | None = None
@@ -29,6 +28,7 @@ class _Chat(msgspec.Struct, frozen=True):
 class _Completions(msgspec.Struct, frozen=True):
     """`best_of` answers are written for each prompt, and `n` of them are sent. A prompt may be a list of tokens."""
 
+    service_tier: str | None = None
     max_tokens: int | None = None
     n: int | None = None
     best_of: int | None = None
@@ -47,6 +47,7 @@ class _Completions(msgspec.Struct, frozen=True):
 class _Single(msgspec.Struct, frozen=True):
     """Of paths that give one answer."""
 
+    service_tier: str | None = None
     max_tokens: int | None = None
     max_output_tokens: int | None = None
 
@@ -76,6 +77,8 @@ class _Generation(msgspec.Struct, frozen=True):
 class _Contents(msgspec.Struct, frozen=True):
     """Gemini reads its fields in either spelling: where a maximum may stand in the other one, it is as good as none."""
 
+    service_tier: str | None = None
+    serviceTier: str | None = None  # noqa: N815
     generationConfig: _Generation | None = None  # noqa: N815
     generation_config: _Generation | None = None
 
@@ -95,32 +98,24 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     COMPLETIONS: msgspec.json.Decoder(_Completions),
     RESPONSES: msgspec.json.Decoder(_Responses),
     MESSAGES: msgspec.json.Decoder(_Messages),
+    EMBEDDINGS: msgspec.json.Decoder(_Single),
 }
 
 
-class _Tiers(msgspec.Struct, frozen=True):
-    service_tier: str | None = None
-    serviceTier: str | None = None  # noqa: N815  Gemini's
-
-
-_USUAL_TIERS = frozenset(
-    {"auto", "default", "standard", "standard_only", "flex", "batch"}
-)  # at the usual price or less
-_tiers = msgspec.json.Decoder(_Tiers)
 _contents = msgspec.json.Decoder(_Contents, strict=False)  # Gemini takes numbers as strings, too
 
 
-def has_dear_tier(body: bytes) -> bool:
+def has_dear_tier(body: bytes, *, url: str = CHAT) -> bool:
     """Whether a body asks to be served faster than others, at a price that nobody here knows."""
-    if b"tier" not in body and b"Tier" not in body:
-        return False
     try:
-        asked = _tiers.decode(body)
-    except msgspec.ValidationError:
+        return _is_dear(_decode(url, body))
+    except msgspec.ValidationError:  # the provider may still make sense of it
         return True
-    return any(
-        tier is not None and tier.lower() not in _USUAL_TIERS for tier in (asked.service_tier, asked.serviceTier)
-    )
+
+
+def _is_dear(asked: Any) -> bool:
+    tier = asked.service_tier or getattr(asked, "serviceTier", None)
+    return tier is not None and tier.lower() not in _USUAL_TIERS
 
 
 def upper_bound_usd(
@@ -133,12 +128,10 @@ def upper_bound_usd(
     whatever a cache makes of it. None where neither the body nor the model bounds the output, or where the tier that
     the body asks for has a price of its own.
     """
-    if not rates.dearest_input and not rates.output:
-        return 0.0
-    if has_dear_tier(body):
-        return None
     tokens = len(body) if input_tokens is None else input_tokens
     dearest_input, dearest_output = _dearest(rates, tokens)
+    if not dearest_input and not dearest_output:
+        return 0.0
     if url == EMBEDDINGS:
         return tokens * dearest_input
     try:
@@ -146,23 +139,20 @@ def upper_bound_usd(
     except msgspec.ValidationError:  # the provider may still make sense of it
         return None
     most = asked.tokens or max_output_tokens
-    return None if most is None else tokens * dearest_input + asked.answers * most * dearest_output
+    if most is None or _is_dear(asked):
+        return None
+    output: float = asked.answers * most * dearest_output
+    return tokens * dearest_input + output
 
 
 def _decode(url: str, body: bytes) -> Any:
-    """What a body asks for. A chat completion may have been written in Gemini's words by now.
-
-    Raises msgspec.ValidationError.
-    """
-    if model_in_path(url) is not None:
-        return _contents.decode(body)
-    asked = _decoders[url].decode(body)
-    if isinstance(asked, _Chat) and not asked.messages and asked.contents:
-        return _contents.decode(body)
-    return asked
+    """What a body asks for. Raises msgspec.ValidationError."""
+    return _decoders.get(url, _contents).decode(body)
 
 
 def _dearest(rates: Rates, tokens: int) -> tuple[float, float]:
     """The dearest rates of input and output of a call with up to so many input tokens."""
-    within = [rates, *(tier for above, tier in rates.tiers if tokens > above)] if rates.tiers else [rates]
+    if not rates.tiers:
+        return rates.dearest_input, rates.output
+    within = [rates, *(tier for above, tier in rates.tiers if tokens > above)]
     return max(x.dearest_input for x in within), max(x.output for x in within)

@@ -288,7 +288,6 @@ GENERATE = "/v1beta/models/m:generateContent"
         (GENERATE, {"generation_config": {"maxOutputTokens": 7, "candidate_count": "3"}}, 150),
         (GENERATE, {"max_tokens": 7}, 50),
         (EMBEDDINGS, {"input": "text", "max_tokens": 7}, 0),
-        (CHAT, {"contents": [], "generationConfig": {"maxOutputTokens": 7, "candidateCount": 3}}, 21),
         (CHAT, {"messages": [], "generationConfig": {"maxOutputTokens": 7}}, 50),
     ],
 )
