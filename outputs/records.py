@@ -7,8 +7,10 @@ belong together; times (`at`) are seconds since 1970 UTC; money is USD.
 from typing import Any
 
 import msgspec
-from providers.media.preflight import Medium
 
+from prompts.records import Completion
+from providers.adapters import read_completion, recognise_protocol
+from providers.media.preflight import Medium
 from providers.wire import Billing, Usage
 
 NULL = msgspec.Raw(b"null")
@@ -98,6 +100,15 @@ class ResponseLine(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
     body_sha256: str = ""
     duplicate_of: int | None = None  # the request (by seq) whose answer this repeats
+
+    @property
+    def completion(self) -> Completion:
+        """The answer in one shape for every protocol: text, finish reason, refusal, log probabilities.
+
+        Raises ValueError where the body is of no protocol that is known.
+        """
+        body = bytes(self.response.body)
+        return read_completion(recognise_protocol(body), body)
 
     @property
     def body(self) -> dict[str, Any]:

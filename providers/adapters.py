@@ -6,6 +6,8 @@ A protocol's module has `make(provider, model, base_url, key) -> Adapter` and `r
 import importlib
 from typing import Any
 
+import msgspec
+
 from prompts.records import Completion
 from providers.provider import Provider
 from providers.wire import Adapter
@@ -16,6 +18,12 @@ _MODULES = {
     "anthropic": "providers.protocols.anthropic",
     "gemini": "providers.protocols.gemini",
 }
+_MARKS = {
+    "openai": frozenset({"choices", "output", "data"}),
+    "gemini": frozenset({"candidates", "promptFeedback", "usageMetadata"}),
+    "anthropic": frozenset({"content", "stop_reason"}),
+}
+_keys = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NOWHERE = "http://127.0.0.1"
 
 
@@ -34,6 +42,18 @@ def read_completion(protocol: str, body: bytes) -> Completion:
     """The normalised answer in a stored body. Raises KeyError or ValueError."""
     completion: Completion = _module(protocol).read_completion(body)
     return completion
+
+
+def recognise_protocol(body: bytes) -> str:
+    """The protocol that an answer was given in, by its shape. Raises ValueError where it is none of them."""
+    try:
+        keys = _keys.decode(body).keys()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"not a JSON object: {error}") from None
+    found = next((protocol for protocol, marks in _MARKS.items() if not marks.isdisjoint(keys)), None)
+    if found is None:
+        raise ValueError("an answer of no protocol that is known")
+    return found
 
 
 def _module(protocol: str) -> Any:
