@@ -86,6 +86,7 @@ class RequestCheck:
     media_root: Path | None = None  # the folder that pictures and clips lie in
     providers: set[str] = field(default_factory=set)
     lanes: dict[tuple[str, str], PriceCheck] = field(default_factory=dict)
+    shows_media: bool = False  # whether any row so far has a picture or clip
     _preflight: Preflight | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +99,7 @@ class RequestCheck:
                 row = prepare(request, self.catalog, self.provider_override, preflight=self._preflight)
                 self._check_provider(row.routed.provider)
                 self._check_price(row)
+                self.shows_media = self.shows_media or bool(row.routed.media)
             except InputError as error:
                 place = error.field if number else f"{request.custom_id}: {error.field or ''}".rstrip(": ")
                 raise InputError(error.message, file=error.file or self.file, line=number, field=place) from None

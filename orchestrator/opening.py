@@ -282,7 +282,8 @@ def _reopen_with(
     found = Opened(folder, record, state, asked.job, catalog, disk, root, caps)
     same = asked.source.sha256 == (state.sha256 or record.source.sha256)
     behind = _record_is_behind(record, state, asked)
-    if isinstance(asked.job, ManifestJob) and same and not state.pending_addition and not behind:
+    unchanged = same and not state.pending_addition and not behind and not record.shows_media
+    if isinstance(asked.job, ManifestJob) and unchanged:
         return found
     difference = compare(folder, state, check.rows())
     if difference.any:
