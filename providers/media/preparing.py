@@ -146,6 +146,6 @@ def _opened(root: MediaRoot, reference: Reference, medium: Medium) -> Iterator[S
 def _check_unchanged(digest: str, reference: Reference, medium: Medium) -> None:
     if digest != medium.sha256:
         raise InputError(
-            "has changed since it was checked: put it back, or run the manifest or spec again to ask for what it is now",
+            "has changed since it was checked: put it back, or run the manifest or spec again to ask for it anew",
             field=reference.field,
         )
