@@ -21,7 +21,6 @@ __all__ = ["DETAILS", "LAYOUTS", "MOST_FRAMES", "Medium", "Showing"]
 
 LAYOUTS = tuple(layout.value for layout in Layout)
 _REMEMBERED = 1024
-_BLOCK = 1 << 20  # bytes
 
 
 class Medium(StrEnum):
@@ -81,9 +80,6 @@ def _field(item: Item) -> str:
 def _sha256(root: MediaRoot, reference: Reference) -> str:
     with root.open(reference) as file:
         try:
-            digest = hashlib.sha256()
-            for block in iter(lambda: file.read(_BLOCK), b""):
-                digest.update(block)
-            return digest.hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise InputError(f"{reference.url!r} cannot be read: {error.strerror}") from None

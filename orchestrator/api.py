@@ -173,7 +173,7 @@ def plan(
 ) -> Plan:
     """What `run` would send with the same arguments, lane by lane, without sending. Raises InputError.
 
-    `decode_media`: decode every picture and clip to its end, which a run does for each just before its row's turn.
+    `decode_media`: decode every picture, and every frame shown of a clip; a run does so just before a row's turn.
     """
     options = options_of(
         out=out,

@@ -21,6 +21,7 @@ from outputs.fold import RunState
 from outputs.journal import Journal, Log
 from outputs.records import RequestLine
 from prompts.input_error import InputError
+from providers.cost_bounds import has_dear_tier
 from providers.failures import MESSAGE_LIMIT
 from providers.media.inlining import inline
 from providers.media.preparing import check_sent
@@ -65,21 +66,21 @@ class Attempts:
     def fit(self, lane: Lane, row: int) -> Fit:
         """Read a row and reserve what it may cost at most, where its pictures are ready and the budget has room."""
         request = self.requests.read(row)
-        if request.media is None:
-            body = bytes(request.body)
-            call = Call(request, body, lane.adapter.encode(request.url, body))
-        else:
-            try:
-                shown = self._with_pictures(lane, row, request)
-            except InputError as error:
-                return self._give_up_unsent(lane, row, request, error)
-            if shown is None:
-                return Fit.PREPARING
-            call = shown
+        try:
+            call = self._plain(lane, request) if request.media is None else self._with_pictures(lane, row, request)
+        except InputError as error:
+            return self._give_up_unsent(lane, row, request, error)
+        if call is None:
+            return Fit.PREPARING
         fit, reserved = reserve(lane, call)
         if fit is Fit.RESERVED:
             self._ready[row] = (request, call.http, reserved)
         return fit
+
+    @staticmethod
+    def _plain(lane: Lane, request: RequestLine) -> Call:
+        body = bytes(request.body)
+        return Call(request, body, lane.adapter.encode(request.url, body))
 
     def _with_pictures(self, lane: Lane, row: int, request: RequestLine) -> Call | None:
         """The call of a row with pictures; None where they are not ready yet. Raises InputError."""
@@ -123,8 +124,8 @@ class Attempts:
             self._failed(lane, sent, got, {}, b"")
             return
         status, headers, body = got
+        body = lane.secrets.hide_bytes(body)  # some echo the headers of a request, and messages are cut further down
         decoded = lane.adapter.decode(request.url, status, headers, body)
-        body = lane.secrets.hide_bytes(body)  # some echo the headers of a request
         if isinstance(decoded, Failure):
             self._failed(lane, sent, decoded, headers, body)
         else:
@@ -133,7 +134,7 @@ class Attempts:
     def _answered(self, lane: Lane, sent: Sent, answer: Answer, headers: Mapping[str, str], body: bytes) -> None:
         now = time.monotonic()
         latency_s = now - sent.started
-        cost = None if lane.rates is None or answer.usage is None else round_up_usd(lane.rates.cost_usd(answer.usage))
+        cost = _cost_usd(lane, sent, answer, now)
         line = lines.response(
             sent.request,
             attempt=sent.attempt,
@@ -164,7 +165,6 @@ class Attempts:
             self.end_lane(lane, EndLane("an answer cost more than was reserved for it", 4))
 
     def _failed(self, lane: Lane, sent: Sent, failure: Failure, headers: Mapping[str, str], body: bytes) -> None:
-        body = lane.secrets.hide_bytes(body)
         failure = lane.secrets.hide_in(failure)
         line = lines.settlement(sent.request.seq, sent.attempt, time.time(), failure, body)
         self.journal.append(Log.ATTEMPTS, line)
@@ -199,10 +199,11 @@ class Attempts:
         lane.limits.failed(sent.row, sent.taken, unbilled=unbilled, let_in=failure.kind is FailureKind.ROW_REFUSED)
 
     def _give_up_unsent(self, lane: Lane, row: int, request: RequestLine, error: InputError) -> Fit:
-        """A picture that cannot be made ready costs its row, and nothing else."""
+        """A picture that cannot be made ready, or a body that cannot be said, costs its row, and nothing else."""
         self._begun.discard(row)
         place = "" if error.field is None else f"{error.field}: "
-        failure = Failure(FailureKind.BAD_MEDIUM, Billing.UNBILLED, f"{place}{error.message}"[:MESSAGE_LIMIT])
+        kind = FailureKind.ROW_REFUSED if request.media is None else FailureKind.BAD_MEDIUM
+        failure = Failure(kind, Billing.UNBILLED, f"{place}{error.message}"[:MESSAGE_LIMIT])
         now = time.monotonic()
         self._give_up(lane, Sent(row, request, self.state.attempts[row], None, now, now), failure, b"")
         return Fit.GONE
@@ -220,6 +221,16 @@ class Attempts:
             line = lines.event("lane_stopped", time.time(), lane=lane.name, reason=ending.reason)
             self.journal.append(Log.EVENTS, line)
         lane.stop(ending.reason, ending.exit_code)
+
+
+def _cost_usd(lane: Lane, sent: Sent, answer: Answer, now: float) -> float | None:
+    """What an answer cost; None where its usage, its price, or that of the tier it asked for is not known."""
+    if lane.rates is None or answer.usage is None:
+        return None
+    if sent.reserved_usd is None and has_dear_tier(bytes(sent.request.body), url=sent.request.url):
+        return None
+    at = time.time() if lane.rates.by_hour else 0.0
+    return round_up_usd(lane.rates.cost_between_usd(answer.usage, at - (now - sent.started), at))
 
 
 def _request_id(lane: Lane, headers: Mapping[str, str]) -> str | None:

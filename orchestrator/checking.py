@@ -1,7 +1,7 @@
 """The check of all requests before the first call: fields, providers, keys. Errors name file, line and field."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -14,7 +14,7 @@ from orchestrator.sources import Progress, silent
 from outputs.answers import iterate_items
 from prompts.input_error import InputError
 from providers.catalog import NOT_RECORDED, Catalog, address_fault
-from providers.cost_bounds import has_dear_tier
+from providers.cost_bounds import has_dear_tier, points_elsewhere
 from providers.media.preflight import Preflight
 from providers.media.sources import MediaRoot
 from providers.prices import FREE, Rates, price_line, resolve_rates, upper_bound_usd
@@ -62,6 +62,12 @@ class PriceCheck:
             raise InputError(
                 "the price of this tier is not known, so no budget can hold for it", field="body.service_tier"
             )
+        if self.capped and self.rates is not FREE and points_elsewhere(body, url=url):
+            what = (
+                "shows or points to what has no bound for the budget: files, addresses, tools that fetch, pictures in "
+                "a native body (those of a chat completion are counted)"
+            )
+            raise InputError(what, field="body")
         if self.needs_bodies and self.rates is not None and upper_bound_usd(self.rates, body, None, url=url) is None:
             raise InputError(
                 "missing: without it, or the model's own maximum, a call's cost has no bound for the budget",
@@ -82,7 +88,8 @@ class RequestCheck:
     need_keys: bool = True
     simulated: bool = False
     caps: Caps = field(default_factory=Caps)
-    allow_unpriced: bool = True
+    allow_unpriced: bool = False
+    known_lanes: Collection[tuple[str, str]] = ()  # of the run as it is: without a price only where that was allowed
     media_root: Path | None = None  # the folder that pictures and clips lie in
     providers: set[str] = field(default_factory=set)
     lanes: dict[tuple[str, str], PriceCheck] = field(default_factory=dict)
@@ -122,7 +129,8 @@ class RequestCheck:
         routed = row.routed
         lane = (routed.provider, routed.model)
         if lane not in self.lanes:
-            self.lanes[lane] = PriceCheck.of(*lane, self.catalog, self.caps, allow_unpriced=self.allow_unpriced)
+            allowed = self.allow_unpriced or lane in self.known_lanes
+            self.lanes[lane] = PriceCheck.of(*lane, self.catalog, self.caps, allow_unpriced=allowed)
         self.lanes[lane].check(row.url, routed.body)
 
     def _check_provider(self, name: str) -> None:

@@ -146,7 +146,7 @@ def failure_of(error: Exception) -> Failure:
         aiohttp.InvalidURL,
     )
     billing = Billing.UNBILLED if isinstance(error, unbilled) else Billing.MAYBE
-    return Failure(FailureKind.TRANSIENT, billing, _told(error)[:500])
+    return Failure(FailureKind.TRANSIENT, billing, _told(error))
 
 
 def _told(error: Exception) -> str:

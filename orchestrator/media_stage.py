@@ -14,15 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from outputs.journal import WriteFailedError
+from outputs.records import RequestLine
+from prompts.input_error import InputError
 from providers.media.preflight import Medium
 from providers.media.preparing import Prepared, prepare
 from providers.media.references import Reference, find_references
 from providers.media.sources import MediaRoot
 from providers.media.targets import Target, target_for
-
-from outputs.journal import WriteFailedError
-from outputs.records import RequestLine
-from prompts.input_error import InputError
 from providers.provider import ImageTokens, MediaLimits, Provider
 
 FOLDER = "prepared"
@@ -57,8 +56,10 @@ class Wanted:
     @property
     def key(self) -> str:
         """Equal for what is made ready alike; a file's name."""
-        shown = f"{self.medium.sha256} {self.reference.frames} {self.reference.layout} {self.target.key}"
-        return hashlib.sha256(shown.encode()).hexdigest()[:32]
+        shown, limits = self.reference, self.limits
+        made_as = (shown.kind, shown.frames, shown.layout, self.target.key, limits.types, limits.max_bytes)
+        alike = (self.medium.sha256, *made_as)
+        return hashlib.sha256(repr(alike).encode()).hexdigest()[:32]
 
 
 def wanted_media(request: RequestLine, provider: Provider, rule: ImageTokens) -> list[Wanted | None]:
@@ -89,6 +90,7 @@ class MediaStage:
     _kept: OrderedDict[str, list[Kept]] = field(default_factory=OrderedDict)
     _spoilt: OrderedDict[str, InputError] = field(default_factory=OrderedDict)
     _making: dict[str, list[Callable[[], None]]] = field(default_factory=dict)  # key -> whom to tell
+    _waited_for: set[str] = field(default_factory=set)  # what a row waits to have all of is not thrown away
     _failed: BaseException | None = None
     _bytes: int = 0
 
@@ -103,19 +105,23 @@ class MediaStage:
         Raises InputError for a medium that cannot be made ready, WriteFailedError where the cache cannot be written,
         and whatever an error of our own was.
         """
-        if isinstance(self._failed, OSError):
-            raise WriteFailedError(f"a prepared picture cannot be written: {self._failed.strerror}") from self._failed
         if self._failed is not None:
             raise self._failed
-        if self.begin(wanted, on_ready):
-            return None
-        pictures: Pictures = []
-        for one in wanted:
-            if one is not None and one.key in self._spoilt:
-                error = self._spoilt[one.key]
-                raise InputError(error.message, field=one.reference.field)
-            pictures.append(None if one is None else [_load(kept) for kept in self._used(one.key)])
-        return pictures
+        keys = {one.key for one in wanted if one is not None}
+        try:
+            if self.begin(wanted, on_ready):
+                self._waited_for |= keys
+                return None
+            self._waited_for -= keys
+            return [None if one is None else self._pictures(one) for one in wanted]
+        except OSError as error:
+            raise _cannot_write(error) from error
+
+    def _pictures(self, wanted: Wanted) -> list[Prepared]:
+        if (error := self._spoilt.get(wanted.key)) is not None:
+            raise InputError(error.message, field=wanted.reference.field)
+        self._kept.move_to_end(wanted.key)
+        return [_load(kept) for kept in self._kept[wanted.key]]
 
     def begin(self, wanted: Iterable[Wanted | None], on_ready: Callable[[], None] | None = None) -> bool:
         """Start to make ready what is not; returns whether anything is still being made."""
@@ -135,10 +141,6 @@ class MediaStage:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(self.folder / FOLDER, ignore_errors=True)
-
-    def _used(self, key: str) -> list[Kept]:
-        self._kept.move_to_end(key)
-        return self._kept[key]
 
     def _start(self, wanted: Wanted) -> None:
         if self._pool is None:
@@ -162,18 +164,25 @@ class MediaStage:
             if len(self._spoilt) > _MOST_KEPT:
                 self._spoilt.popitem(last=False)
         else:
-            self._failed = error
+            self._failed = _cannot_write(error) if isinstance(error, OSError) else error
         for tell in dict.fromkeys(waiting):
             tell()
 
     def _keep(self, key: str, made: list[Kept]) -> None:
         self._kept[key] = made
         self._bytes += _size(made)
-        while len(self._kept) > 1 and (self._bytes > self.most_bytes or len(self._kept) > _MOST_KEPT):
-            _, oldest = self._kept.popitem(last=False)
-            self._bytes -= _size(oldest)
-            for kept in oldest:
+        while self._bytes > self.most_bytes or len(self._kept) > _MOST_KEPT:
+            oldest = next((one for one in self._kept if one != key and one not in self._waited_for), None)
+            if oldest is None:
+                return
+            gone = self._kept.pop(oldest)
+            self._bytes -= _size(gone)
+            for kept in gone:
                 kept.path.unlink(missing_ok=True)
+
+
+def _cannot_write(error: OSError) -> WriteFailedError:
+    return WriteFailedError(f"prepared pictures cannot be kept in the run folder: {error.strerror}")
 
 
 def _size(kept: list[Kept]) -> int:

@@ -18,6 +18,7 @@ from orchestrator.folder_lock import LOCK, locked
 from orchestrator.making import check_usable, make_run, write_items, write_requests
 from orchestrator.reconcile import Difference, compare
 from orchestrator.requests_file import row_key
+from orchestrator.sayable import require_sayable
 from orchestrator.sources import Asked, Progress, check_path, read_source, recorded_spec, silent
 from orchestrator.thresholds import Thresholds, thresholds_from_table, with_thresholds
 from outputs.answers import iterate_items
@@ -225,6 +226,7 @@ def _reopen(
         if lane.open:
             require_key(lane.provider, catalog)
     require_prices(folder, found.state, catalog, found.caps)
+    require_sayable(folder, found.state, catalog)
     return found
 
 
@@ -270,7 +272,16 @@ def _reopen_with(
     caps = caps_of(record, state, catalog, options, asked.spec)
     root = media_root(options, asked)
     check = RequestCheck(
-        asked.job, catalog, asked.path, None, record.provider_override, progress, caps=caps, media_root=root
+        asked.job,
+        catalog,
+        asked.path,
+        None,
+        record.provider_override,
+        progress,
+        caps=caps,
+        allow_unpriced=options.allow_unpriced,
+        known_lanes={(lane.provider, lane.model) for lane in state.lanes},
+        media_root=root,
     )
     if asked.source.sha256 == record.source.sha256:
         if _items_missing(folder, record):

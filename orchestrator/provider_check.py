@@ -11,7 +11,7 @@ import orjson
 
 from orchestrator.checking import require_key
 from orchestrator.http import AiohttpTransport, TransportError
-from orchestrator.secrets import Secrets, secrets_of
+from orchestrator.secrets import secrets_of
 from prompts.input_error import InputError
 from prompts.records import Completion
 from providers.adapters import make_adapter, read_completion
@@ -104,11 +104,12 @@ async def _check(name: str, provider: Provider, model: str, body: bytes, key: st
         if isinstance(got, Failure):
             return msgspec.structs.replace(made, failure=secrets.hide_in(got))
         status, headers, answer = got
+        answer = secrets.hide_bytes(answer)  # before any message is cut
         decoded = adapter.decode(CHAT, status, headers, answer)
         made = _with_headers(made, status, headers)
         if isinstance(decoded, Failure):
-            return msgspec.structs.replace(made, failure=secrets.hide_in(decoded))
-        return _with_answer(made, provider, decoded, _completion(provider, answer), secrets)
+            return msgspec.structs.replace(made, failure=decoded)
+        return _with_answer(made, provider, decoded, _completion(provider, answer))
 
 
 async def _post(
@@ -129,12 +130,10 @@ def _with_headers(made: Checked, status: int, headers: Mapping[str, str]) -> Che
     return msgspec.structs.replace(made, status=status, simulated=simulated, limits=limits)
 
 
-def _with_answer(
-    made: Checked, provider: Provider, answer: Answer, completion: Completion, secrets: Secrets
-) -> Checked:
+def _with_answer(made: Checked, provider: Provider, answer: Answer, completion: Completion) -> Checked:
     rates = resolve_rates(provider, made.model)
     text, finish_reason, model = (
-        None if told is None else secrets.hide(told)[:_MOST_SHOWN]
+        None if told is None else told[:_MOST_SHOWN]
         for told in (completion.text or completion.refusal, completion.finish_reason, answer.model)
     )
     return msgspec.structs.replace(

@@ -11,6 +11,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from orchestrator.http import proxy_from_environment
+from providers.failures import MESSAGE_LIMIT
 from providers.provider import Provider
 from providers.wire import Failure
 
@@ -37,9 +39,9 @@ class Secrets:
         return text
 
     def hide_in(self, failure: Failure) -> Failure:
-        """The failure without secrets."""
+        """The failure without secrets, its message no longer than messages are."""
         code = None if failure.code is None else self.hide(failure.code)
-        return msgspec.structs.replace(failure, message=self.hide(failure.message), code=code)
+        return msgspec.structs.replace(failure, message=self.hide(failure.message)[:MESSAGE_LIMIT], code=code)
 
     def hide_bytes(self, body: bytes) -> bytes:
         """The body without secrets; JSON stays JSON."""
@@ -64,8 +66,10 @@ def _all_secrets(provider: Provider, key: str | None) -> Iterator[str]:
         if _SECRET_HEADER.search(name):
             yield value
             yield value.rpartition(" ")[2]  # what follows "Bearer"
-    if provider.proxy is not None and (password := urlsplit(provider.proxy).password):
-        yield unquote(password)
+    proxy = urlsplit(provider.proxy or proxy_from_environment(provider.base_url) or "")
+    if proxy.password:
+        yield unquote(proxy.password)
+        yield f"{unquote(proxy.username or '')}:{unquote(proxy.password)}"  # as Basic spells it in base64
 
 
 def _in_place_of(secret: str) -> str:

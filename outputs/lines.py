@@ -126,12 +126,13 @@ def response(
 def _usage(usage: Usage | None) -> bytes:
     if usage is None:
         return _NULL
-    return b'{"input_tokens":%d,"output_tokens":%d,"cached_tokens":%d%b%b}' % (
+    return b'{"input_tokens":%d,"output_tokens":%d,"cached_tokens":%d%b%b%b}' % (
         usage.input_tokens,
         usage.output_tokens,
         usage.cached_tokens,
         b',"cache_write_tokens":%d' % usage.cache_write_tokens if usage.cache_write_tokens else b"",
         b',"reasoning_tokens":%d' % usage.reasoning_tokens if usage.reasoning_tokens else b"",
+        b',"long_cache_write_tokens":%d' % usage.long_cache_write_tokens if usage.long_cache_write_tokens else b"",
     )
 
 

@@ -1,5 +1,6 @@
 """The most that one call can cost, from its body alone: what is reserved under a cap before it is sent."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ _USUAL_TIERS = frozenset({"auto", "default", "standard", "standard_only", "flex"
 
 class _Chat(msgspec.Struct, frozen=True):
     service_tier: str | None = None
+    web_search_options: Any = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     n: int | None = None
@@ -48,6 +50,10 @@ class _Single(msgspec.Struct, frozen=True):
     """Of paths that give one answer."""
 
     service_tier: str | None = None
+    speed: str | None = None  # Anthropic's
+    previous_response_id: str | None = None
+    conversation: Any = None
+    prompt: Any = None
     max_tokens: int | None = None
     max_output_tokens: int | None = None
 
@@ -70,6 +76,7 @@ class _Messages(_Single, frozen=True):
 
 class _Generation(msgspec.Struct, frozen=True):
     maxOutputTokens: int | None = None  # noqa: N815
+    max_output_tokens: int | None = None
     candidateCount: int | None = None  # noqa: N815
     candidate_count: int | None = None
 
@@ -85,7 +92,9 @@ class _Contents(msgspec.Struct, frozen=True):
     @property
     def tokens(self) -> int | None:
         config = self.generationConfig
-        return None if config is None or self.generation_config is not None else config.maxOutputTokens or None
+        if config is None or self.generation_config is not None or config.max_output_tokens is not None:
+            return None
+        return config.maxOutputTokens or None
 
     @property
     def answers(self) -> int:
@@ -93,6 +102,13 @@ class _Contents(msgspec.Struct, frozen=True):
         return max([1, *(count or 1 for x in configs for count in (x.candidateCount, x.candidate_count))])
 
 
+_FILE = re.compile(rb'"type"\s*:\s*"file"')
+_ELSEWHERE = re.compile(
+    rb'"type"\s*:\s*"(?:input_image|image|input_file|file|document|url|web_search\w*|web_fetch\w*|file_search|mcp\w*'
+    rb'|code_interpreter|code_execution\w*|computer\w*|image_generation|container_upload)"'
+    rb'|"(?:inline_?data|file_?data|cached_?content|google_?search\w*|url_?context|code_?execution|mcp_servers)"\s*:',
+    re.IGNORECASE,
+)
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     CHAT: msgspec.json.Decoder(_Chat),
     COMPLETIONS: msgspec.json.Decoder(_Completions),
@@ -113,7 +129,32 @@ def has_dear_tier(body: bytes, *, url: str = CHAT) -> bool:
         return True
 
 
+def points_elsewhere(body: bytes, *, url: str = CHAT) -> bool:
+    """Whether a body shows or points to what its bytes do not bound: files, addresses, tools that fetch, an earlier
+    conversation, pictures in a native body. (Pictures of a chat completion are counted by their size.)
+    """
+    try:
+        return _points(_decode(url, body), body, url)
+    except msgspec.ValidationError:
+        return True
+
+
+def _points(asked: Any, body: bytes, url: str) -> bool:
+    if url == CHAT:
+        if asked.web_search_options is not None:
+            return True
+        return b'"file"' in body and _FILE.search(body) is not None
+    if url in (COMPLETIONS, EMBEDDINGS):
+        return False
+    if _ELSEWHERE.search(body) is not None:
+        return True
+    earlier = (getattr(asked, name, None) for name in ("previous_response_id", "conversation", "prompt"))
+    return any(one is not None for one in earlier)
+
+
 def _is_dear(asked: Any) -> bool:
+    if getattr(asked, "speed", None) not in (None, "standard"):
+        return True
     tier = asked.service_tier or getattr(asked, "serviceTier", None)
     return tier is not None and tier.lower() not in _USUAL_TIERS
 
@@ -139,8 +180,10 @@ def upper_bound_usd(
     except msgspec.ValidationError:  # the provider may still make sense of it
         return None
     most = asked.tokens or max_output_tokens
-    if most is None or _is_dear(asked):
+    if most is None or _is_dear(asked) or _points(asked, body, url):
         return None
+    if url == MESSAGES and b'"1h"' in body:
+        dearest_input = max(dearest_input, rates.long_written)
     output: float = asked.answers * most * dearest_output
     return tokens * dearest_input + output
 
@@ -152,7 +195,7 @@ def _decode(url: str, body: bytes) -> Any:
 
 def _dearest(rates: Rates, tokens: int) -> tuple[float, float]:
     """The dearest rates of input and output of a call with up to so many input tokens."""
-    if not rates.tiers:
+    if not rates.tiers and not rates.by_hour:
         return rates.dearest_input, rates.output
-    within = [rates, *(tier for above, tier in rates.tiers if tokens > above)]
+    within = [rates, *rates.by_hour, *(tier for above, tier in rates.tiers if tokens > above)]
     return max(x.dearest_input for x in within), max(x.output for x in within)

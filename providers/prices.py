@@ -17,6 +17,7 @@ from providers.rates import FREE, Rates
 __all__ = ["FREE", "Rates", "price_line", "resolve_rates", "upper_bound_usd"]
 
 _MILLION = 1e6
+_LONG_CACHE_WRITE = 2.0  # times fresh input: what Anthropic charges for an hour in its cache
 _PROBE = 1000  # tokens; few enough for the price of a short call
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _WILD = re.compile(r"([*?[])")
@@ -74,13 +75,30 @@ def _with_discount(rates: Rates, discount: float | None) -> Rates:
 def _library_rates(provider: Provider, price_id: str, model: str, at: datetime | None) -> Rates | None:
     now = at or datetime.now(UTC)
     try:
-        rates = _from_library(price_id, model, now, None)
+        rates = _with_hours(_from_library(price_id, model, now, None), price_id, model, now)
+        if price_id == "anthropic":
+            rates = msgspec.structs.replace(rates, long_cache_write=_LONG_CACHE_WRITE * rates.input)
         batch = _from_library(price_id, model, now, {"processing": "batch"})
     except LookupError:
         return None
     if (batch.input, batch.output) == (rates.input, rates.output):  # so it answers where it knows no others
         return _with_discount(rates, provider.batch_discount)
     return msgspec.structs.replace(rates, batch=batch)
+
+
+def _with_hours(rates: Rates, price_id: str, model: str, day: datetime) -> Rates:
+    """The rates, with those of every hour where the library's change over the day. Raises LookupError."""
+    from genai_prices import Usage, calc_price
+
+    def probe(hour: int) -> Any:
+        usage = Usage(input_tokens=_PROBE, output_tokens=_PROBE)
+        at = day.astimezone(UTC).replace(hour=hour, minute=30)
+        return calc_price(usage, model, provider_id=price_id, genai_request_timestamp=at).total_price
+
+    if len({probe(hour) for hour in range(24)}) == 1:
+        return rates
+    hours = [day.astimezone(UTC).replace(hour=hour, minute=30) for hour in range(24)]
+    return msgspec.structs.replace(rates, by_hour=tuple(_from_library(price_id, model, at, None) for at in hours))
 
 
 def _from_library(price_id: str, model: str, at: datetime, context: dict[str, str] | None) -> Rates:

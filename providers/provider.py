@@ -44,7 +44,7 @@ class ImageTokens(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `tile`: `base`, and `tile` for each square of 512 (OpenAI). `patch`: a token for each square of 32, at most `most`,
     times `multiplier` (OpenAI's smaller models). `area`: a token for each `pixels_a_token`, at most `most`, the long
-    side at most `long_side` (Anthropic). `gemini`: 258, or 258 for each square of 768. `unknown`: a bound for any.
+    side at most `long_side` (Anthropic). `gemini`: 258, or 258 for each square of 768. `unknown`: a guess.
     """
 
     rule: Literal["tile", "patch", "area", "gemini", "unknown"] = "unknown"

@@ -45,8 +45,8 @@ class HttpCall(msgspec.Struct, frozen=True):
 class Usage(msgspec.Struct, frozen=True):
     """Tokens of one call, counted inclusively whatever the provider does.
 
-    `input_tokens` includes `cached_tokens` (read from a cache) and `cache_write_tokens` (put into one); `output_tokens`
-    includes `reasoning_tokens`.
+    `input_tokens` includes `cached_tokens` (read from a cache) and `cache_write_tokens` (put into one), and those
+    include `long_cache_write_tokens` (to be kept for an hour); `output_tokens` includes `reasoning_tokens`.
     """
 
     input_tokens: int = 0
@@ -54,6 +54,7 @@ class Usage(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    long_cache_write_tokens: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True):

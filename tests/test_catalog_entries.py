@@ -16,6 +16,12 @@ def catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalog:
 
 
 ROUTES = {
+    "qwen3:8b": "ollama",
+    "qwen2.5:7b-instruct": "ollama",
+    "mistral-small:24b": "ollama",
+    "deepseek-v3:671b": "ollama",
+    "gpt-oss:20b": "ollama",
+    "ft:gpt-4o-mini-2024-07-18:org::id": "openai",
     "gpt-4o-2024-08-06": "openai",
     "gpt-4o-2024-05-13": "openai",
     "gpt-4o-mini": "openai",

@@ -8,6 +8,7 @@ import tomllib
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from genai_prices import Usage as LibraryUsage
 from genai_prices import calc_price
@@ -351,3 +352,56 @@ from providers.prices import resolve_rates
 assert resolve_rates(load_catalog().provider("openai"), "gpt-4o-mini") is not None
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("url", "body"),
+    [
+        (CHAT, {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "f-1"}}]}]}),
+        (CHAT, {"messages": [], "web_search_options": {}}),
+        (RESPONSES, {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "https://x/y"}]}]}),
+        (RESPONSES, {"input": "x", "previous_response_id": "resp_1"}),
+        (RESPONSES, {"input": "x", "tools": [{"type": "web_search"}]}),
+        (MESSAGES, {"messages": [{"content": [{"type": "image", "source": {"type": "url", "url": "https://x"}}]}]}),
+        (MESSAGES, {"messages": [], "speed": "fast"}),
+        (GENERATE, {"contents": [{"parts": [{"fileData": {"fileUri": "gs://x"}}]}]}),
+        (GENERATE, {"contents": [{"parts": [{"inline_data": {"data": ""}}]}]}),
+        (GENERATE, {"contents": [], "cachedContent": "c/1"}),
+        (GENERATE, {"contents": [], "generationConfig": {"maxOutputTokens": 1, "max_output_tokens": 9}}),
+        (CHAT, {"messages": [], "service_tier": "priority"}),
+    ],
+)
+def test_what_bytes_do_not_bound_has_no_bound(url: str, body: dict[str, Any]) -> None:
+    """Files, addresses, tools that fetch, native pictures, faster tiers: no sum of bytes holds for them."""
+    assert upper_bound_usd(RATES, json.dumps({"max_tokens": 5, **body}).encode(), None, url=url) is None
+
+
+def test_words_about_files_are_only_words() -> None:
+    """A text, or a tool's schema, that speaks of such things is bounded as any other."""
+    words = {"messages": [{"role": "user", "content": '{"type":"file"} "web_search_options": {}'}], "max_tokens": 5}
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"file": {"type": "string"}}}}}
+    for body in (words, {**words, "tools": [tool]}):
+        assert upper_bound_usd(RATES, json.dumps(body).encode(), None) is not None
+
+
+def test_prices_that_change_with_the_hour_are_reserved_for_at_their_dearest() -> None:
+    """A night may begin at half the price: the bound is that of the dearest hour, the cost the dearer of the call's."""
+    hours = tuple(Rates(2e-6 if 6 <= hour < 9 else 1e-6, 0.0, 0.0) for hour in range(24))
+    rates = msgspec.structs.replace(hours[0], by_hour=hours)
+    assert upper_bound_usd(rates, b'{"max_tokens":1}', None, 1000) == pytest.approx(2e-3)
+    usage = Usage(1000, 0)
+    assert rates.cost_between_usd(usage, 2 * 3600.0, 2 * 3600.0 + 5) == pytest.approx(1e-3)
+    assert rates.cost_between_usd(usage, 6 * 3600.0 - 1, 6 * 3600.0 + 5) == pytest.approx(2e-3)
+    assert rates.cost_between_usd(usage, 9 * 3600.0 - 1, 86400 + 9 * 3600.0) == pytest.approx(2e-3)
+
+
+def test_an_hour_in_anthropics_cache_costs_twice_the_input() -> None:
+    """Of what was put into a cache, that which is kept for an hour has its own price, under a cap too."""
+    rates = resolve_rates(load_catalog().provider("anthropic"), "claude-3-5-sonnet-20241022")
+    assert rates is not None
+    usage = Usage(1000, 0, 0, 1000, 0, 400)
+    assert rates.cost_usd(usage) == pytest.approx((600 * 3.75 + 400 * 6.0) / MILLION)
+    body = b'{"max_tokens":1,"messages":[{"content":[{"cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}'
+    bound = upper_bound_usd(rates, body, None, 1000, url=MESSAGES)
+    assert bound is not None
+    assert bound >= 1000 * 6.0 / MILLION

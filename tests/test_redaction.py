@@ -122,3 +122,30 @@ def test_a_key_of_digits_leaves_numbers_numbers() -> None:
         "id": 9999999999,
         "s": "9999999999",
     }
+
+
+@pytest.mark.parametrize("before", range(1960, 2004, 4))
+def test_a_key_across_the_cut_of_a_long_message_leaves_no_part(
+    work: Workplace, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """Messages are cut; keys are taken out before, so that no beginning of one stays at the end."""
+    monkeypatch.setenv("LAB_KEY", "sk-longcanary-0123456789abcdef")
+    work.write_catalog('api_key_env = "LAB_KEY"\n')
+    message = "x" * before + "sk-longcanary-0123456789abcdef"
+    work.provider.reply = lambda _: Reply(json.dumps({"error": {"message": message}}).encode(), 400)
+    work.write([line("a")])
+    assert work.run().code == 3
+    logs = b"".join(path.read_bytes() for path in work.run_folder.iterdir() if path.is_file())
+    assert b"sk-long" not in logs
+
+
+def test_a_proxys_password_is_hidden_as_basic_spells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """User and password in base64, from the catalog or from the environment."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", "http://me:proxy-pass-2@h:1")
+    shown = "Basic " + base64.b64encode(b"me:proxy-pass-1").decode()
+    own = secrets_of(Provider(protocol="openai", base_url="https://x", proxy="http://me:proxy-pass-1@h:1"), None)
+    assert own.hide(shown) == f"Basic {HIDDEN}"
+    theirs = secrets_of(Provider(protocol="openai", base_url="https://x"), None)
+    assert theirs.hide("Basic " + base64.b64encode(b"me:proxy-pass-2").decode()) == f"Basic {HIDDEN}"

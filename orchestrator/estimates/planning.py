@@ -88,7 +88,7 @@ def make_plan(
 ) -> Plan:
     """Check a manifest, spec or run folder as `run` would, and estimate what it would send. Raises InputError.
 
-    `decode_media`: decode all pictures and clips to their end, too.
+    `decode_media`: decode all that is shown, too.
     """
     for path in (source, options.out):
         if path is not None:
@@ -124,7 +124,17 @@ def _plan_source(
     record = None if plan.is_new else read_run_record(plan.folder)
     override = SIMULATOR if options.simulate else None if record is None else record.provider_override
     root = media_root(options, asked)
-    check = RequestCheck(asked.job, catalog, asked.path, None, override, progress, need_keys=False, media_root=root)
+    check = RequestCheck(
+        asked.job,
+        catalog,
+        asked.path,
+        None,
+        override,
+        progress,
+        need_keys=False,
+        allow_unpriced=True,
+        media_root=root,
+    )
     decoded = partial(decode_all, root=MediaRoot(root), file=asked.path, progress=progress) if decode_media else iter
     if record is None:
         counter = PlanCounter(catalog, options.concurrency)

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
+_STRIP = 256  # rows
 _MOST_PROFILE_BYTES = 64 << 10
 
 
@@ -17,7 +18,7 @@ def to_eight_bits(picture: "Image") -> "Image":
     Floating point: 0 to 1 or 0 to 255 where they fit, else from the least to the most.
     """
     if picture.mode in _DEEP:
-        return _from_array(_numbers(picture) / 257.0)
+        return _from_deep(picture)
     if picture.mode == "I":
         return _from_array(_scaled_whole(_numbers(picture)))
     if picture.mode == "F":
@@ -74,6 +75,18 @@ def _from_cmyk(picture: "Image") -> "Image":
         if made is not None:
             return made
     return picture.convert("RGB")
+
+
+def _from_deep(picture: "Image") -> "Image":
+    """In strips: all of a large picture in wider numbers would take gigabytes."""
+    import numpy as np
+    from PIL import Image
+
+    deep = np.asarray(picture)
+    made = np.empty(deep.shape, np.uint8)
+    for top in range(0, len(deep), _STRIP):
+        made[top : top + _STRIP] = (deep[top : top + _STRIP].astype(np.uint32) + 128) // 257
+    return Image.fromarray(made)
 
 
 def _numbers(picture: "Image") -> Any:

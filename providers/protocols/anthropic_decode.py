@@ -28,11 +28,16 @@ class _Thinking(msgspec.Struct, frozen=True):
     thinking_tokens: _Count | None = None
 
 
+class _Written(msgspec.Struct, frozen=True):
+    ephemeral_1h_input_tokens: _Count | None = None
+
+
 class _Usage(msgspec.Struct, frozen=True):
     input_tokens: _Count | None = None
     output_tokens: _Count | None = None
     cache_read_input_tokens: _Count | None = None
     cache_creation_input_tokens: _Count | None = None
+    cache_creation: _Written | None = None
     output_tokens_details: _Thinking | None = None
 
     def inclusive(self) -> Usage | None:
@@ -42,7 +47,8 @@ class _Usage(msgspec.Struct, frozen=True):
         read, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
         thought = self.output_tokens_details.thinking_tokens or 0 if self.output_tokens_details is not None else 0
         sent = self.input_tokens + read + written
-        return Usage(sent, self.output_tokens, read, written, min(thought, self.output_tokens))
+        kept = self.cache_creation.ephemeral_1h_input_tokens or 0 if self.cache_creation is not None else 0
+        return Usage(sent, self.output_tokens, read, written, min(thought, self.output_tokens), min(kept, written))
 
 
 class _StopDetails(msgspec.Struct, frozen=True):
@@ -79,6 +85,7 @@ class _LenientUsage(msgspec.Struct, frozen=True):
     output_tokens: _Count | None = None
     cache_read_input_tokens: _Count | None = None
     cache_creation_input_tokens: _Count | None = None
+    cache_creation: msgspec.Raw = NULL
     output_tokens_details: msgspec.Raw = NULL
 
 
@@ -87,6 +94,7 @@ _lenient = msgspec.json.Decoder(_LenientMessage)
 _text = msgspec.json.Decoder(str | None)
 _stop_details = msgspec.json.Decoder(_StopDetails | None)
 _usage = msgspec.json.Decoder(_LenientUsage | None)
+_written = msgspec.json.Decoder(_Written | None)
 _thinking = msgspec.json.Decoder(_Thinking | None)
 
 
@@ -118,6 +126,7 @@ def _read_usage(raw: msgspec.Raw) -> _Usage | None:
         read.output_tokens,
         read.cache_read_input_tokens,
         read.cache_creation_input_tokens,
+        fitting(_written, read.cache_creation),
         fitting(_thinking, read.output_tokens_details),
     )
 
