@@ -24,7 +24,6 @@ from prompts.input_error import InputError
 from providers.cost_bounds import has_dear_tier
 from providers.failures import MESSAGE_LIMIT
 from providers.media.inlining import inline
-from providers.media.preparing import check_sent
 from providers.media.references import find_references
 from providers.wire import SIMULATED_HEADER, Answer, Billing, Failure, FailureKind, HttpCall
 
@@ -93,7 +92,6 @@ class Attempts:
         self._begun.discard(row)
         body = bytes(request.body)
         references = find_references(body)
-        check_sent(references, pictures, lane.provider.media)
         http = lane.adapter.encode(request.url, inline(body, pictures))
         tokens = picture_tokens(lane.image_tokens, references, pictures)
         return Call(request, body, http, payload_bytes(pictures), tokens)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from providers.media.image_tokens import most_image_tokens, most_remote_tokens
-from providers.media.references import Reference
-
 from orchestrator.budget import Fit, round_up_usd
 from orchestrator.lane import Lane
 from orchestrator.media_stage import Pictures
 from outputs.records import RequestLine
+from providers.media.image_tokens import most_image_tokens, most_remote_tokens
+from providers.media.preparing import base64_bytes
+from providers.media.references import Reference
 from providers.prices import upper_bound_usd
 from providers.provider import ImageTokens
 from providers.tokens import upper_bound_tokens
@@ -31,7 +31,7 @@ class Call(NamedTuple):
 
 def payload_bytes(pictures: Pictures) -> int:
     """How many bytes of a body are its pictures, in base64."""
-    return sum(4 * -(-len(one.data) // 3) for shown in pictures for one in shown or ())
+    return sum(base64_bytes(len(one.data)) for shown in pictures for one in shown or ())
 
 
 def picture_tokens(rule: ImageTokens, references: Sequence[Reference], pictures: Pictures) -> int:

@@ -283,10 +283,12 @@ def export(
 
     Example: overnight export runs/first --failed -o again.jsonl
     """
-    from orchestrator.exporting import failed_as_manifest, write_manifest
+    from orchestrator.exporting import failed_as_manifest, media_root_of, write_manifest
 
     if not failed:
         raise typer.BadParameter("say which rows: --failed", param_hint="--failed")
+    if (root := media_root_of(run_folder)) is not None:
+        typer.echo(f"overnight: pictures and clips lie under {root}: run what is exported with --media-root", err=True)
     lines = failed_as_manifest(run_folder)
     if output is None:
         sys.stdout.buffer.writelines(lines)

@@ -44,6 +44,12 @@ def failed_rows(state: RunState) -> Iterator[int]:
             yield row
 
 
+def media_root_of(folder: Path) -> str | None:
+    """The folder of the pictures and clips that a run shows; None where it shows none. Raises InputError."""
+    record = read_run_record(folder)
+    return record.media_root if record.shows_media else None
+
+
 def failed_as_manifest(folder: Path) -> Iterator[bytes]:
     """The finally failed rows as manifest lines, each with its provider. Raises InputError."""
     read_run_record(folder)

@@ -18,7 +18,7 @@ from outputs.journal import WriteFailedError
 from outputs.records import RequestLine
 from prompts.input_error import InputError
 from providers.media.preflight import Medium
-from providers.media.preparing import Prepared, prepare
+from providers.media.preparing import Prepared, base64_bytes, check_sent, prepare
 from providers.media.references import Reference, find_references
 from providers.media.sources import MediaRoot
 from providers.media.targets import Target, target_for
@@ -68,8 +68,9 @@ def wanted_media(request: RequestLine, provider: Provider, rule: ImageTokens) ->
     media = request.media or ()
     if len(references) != len(media):
         raise InputError("its media are not those of its body", field="media")
+    limits = provider.media.of_request(sum(reference.pictures for reference in references))
     return [
-        None if medium is None else _wanted(reference, medium, provider.media, rule)
+        None if medium is None else _wanted(reference, medium, limits, rule)
         for reference, medium in zip(references, media, strict=True)
     ]
 
@@ -113,9 +114,17 @@ class MediaStage:
                 self._waited_for |= keys
                 return None
             self._waited_for -= keys
+            self._check_total(wanted)
             return [None if one is None else self._pictures(one) for one in wanted]
         except OSError as error:
             raise _cannot_write(error) from error
+
+    def _check_total(self, wanted: Sequence[Wanted | None]) -> None:
+        """Raise InputError where a request would have more bytes than its provider takes, before any is read."""
+        ready = [one for one in wanted if one is not None and one.key in self._kept]
+        if ready:
+            encoded = [sum(base64_bytes(kept.size) for kept in self._kept[one.key]) for one in ready]
+            check_sent([one.reference for one in ready], encoded, ready[0].limits)
 
     def _pictures(self, wanted: Wanted) -> list[Prepared]:
         if (error := self._spoilt.get(wanted.key)) is not None:

@@ -78,14 +78,16 @@ def tiny_body(provider: Provider, model: str) -> bytes:
 
 
 def _known_model(name: str, provider: Provider) -> str:
-    """The first name of a model that the catalog spells out. Raises InputError where there is none."""
+    """The catalog's `check_model`, else the first name of a model that it spells out. Raises InputError."""
+    if provider.check_model is not None:
+        return provider.check_model
     if provider.base_url == EMBEDDED:
         return "simulated"
     for spelt in (provider.deployments, provider.models, provider.prices, provider.facts):
         for model in spelt:
             if not _WILD.search(model):
                 return model
-    raise InputError(f"the catalog names no model of {name}: say which to ask", field="--model")
+    raise InputError(f"the catalog names no model of {name}: say which to ask, as in --model NAME", field="--model")
 
 
 async def _check(name: str, provider: Provider, model: str, body: bytes, key: str | None) -> Checked:

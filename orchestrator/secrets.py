@@ -18,7 +18,8 @@ from providers.wire import Failure
 
 HIDDEN = "[key]"
 _SHORTEST = 8  # characters; a shorter one would be found where it is not
-_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|pass|credential|session|api|sign", re.IGNORECASE)
+_ESCAPED = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
 
 
 class Secrets:
@@ -45,6 +46,10 @@ class Secrets:
 
     def hide_bytes(self, body: bytes) -> bytes:
         """The body without secrets; JSON stays JSON."""
+        if self._bytes and b"\\u00" in body:
+            plain = _ESCAPED.sub(_unescaped, body)
+            if any(secret in plain for secret, _ in self._bytes):
+                body = plain
         for secret, instead in self._bytes:
             if secret in body:
                 body = body.replace(secret, instead)
@@ -72,9 +77,18 @@ def _all_secrets(provider: Provider, key: str | None) -> Iterator[str]:
         yield f"{unquote(proxy.username or '')}:{unquote(proxy.password)}"  # as Basic spells it in base64
 
 
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    """The character of an escape that JSON does not need."""
+    character = bytes.fromhex(found[1].decode())
+    return found[0] if character in b'"\\' else character
+
+
 def _in_place_of(secret: str) -> str:
     """What could stand outside of a string as a number stays one, so that JSON stays JSON."""
-    return "9" * len(secret) if secret.isdigit() else HIDDEN
+    if not secret.isdigit():
+        return HIDDEN
+    nines = "9" * len(secret)
+    return nines if secret != nines else "8" * len(secret)
 
 
 def _spellings(secret: str) -> Iterator[str]:
@@ -82,4 +96,6 @@ def _spellings(secret: str) -> Iterator[str]:
     yield quote(secret, safe="")
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret)[1:-1].replace("/", "\\/")
-    yield base64.b64encode(secret.encode()).decode().rstrip("=")
+    for before in range(3):  # wherever it stands in a longer text, "Bearer KEY" or "user:password", it has one of three
+        encoded = base64.b64encode(bytes(before) + secret.encode()).decode()
+        yield encoded[(before * 8 + 5) // 6 : (before + len(secret.encode())) * 8 // 6]

@@ -194,6 +194,9 @@ def _faults(provider: Provider, *, with_files: bool) -> Iterator[tuple[str, str]
             yield "ca_file", str(error)
     if provider.proxy is not None and not _is_url(provider.proxy):
         yield "proxy", "is not http:// or https:// and a host"  # not shown: it may hold a password
+    for key in ("organization", "project", "api_version"):
+        if not (getattr(provider, key) or "").isprintable():
+            yield key, "has characters that no header or address can carry"
     for name, value in provider.headers.items():
         if not _HEADER_NAME.fullmatch(name):
             yield f'headers."{name}"', "is no name of a header"

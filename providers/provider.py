@@ -48,12 +48,12 @@ class ImageTokens(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     rule: Literal["tile", "patch", "area", "gemini", "unknown"] = "unknown"
-    base: int = 85
-    tile: int = 170
-    multiplier: float = 1.0
-    pixels_a_token: float = 750.0
-    long_side: int = 1568
-    most: int = 1536
+    base: Annotated[int, msgspec.Meta(ge=0, le=10**6)] = 85
+    tile: Annotated[int, msgspec.Meta(ge=0, le=10**6)] = 170
+    multiplier: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
+    pixels_a_token: Annotated[float, msgspec.Meta(ge=1, le=10**6)] = 750.0
+    long_side: Annotated[int, msgspec.Meta(ge=32, le=10**5)] = 1568
+    most: Annotated[int, msgspec.Meta(ge=1, le=10**6)] = 1536
 
 
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +68,9 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class MediaLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a provider takes of pictures: bytes of one before base64, pixels of a side, pictures in a request, bytes of
-    all of them in base64; the types it takes, and whether it fetches them from an address by itself."""
+    all of them in base64; the types it takes, and whether it fetches them from an address by itself. Where a request
+    has more than `many`, a side has at most `many_max_side`.
+    """
 
     max_bytes: _Count = 20 << 20
     max_side: _Count = 16384
@@ -76,6 +78,14 @@ class MediaLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_request_bytes: _Count = 50 << 20
     types: tuple[str, ...] = ("image/jpeg", "image/png", "image/webp", "image/gif")
     remote: bool = True
+    many: _Count | None = None
+    many_max_side: _Count | None = None
+
+    def of_request(self, pictures: int) -> "MediaLimits":
+        """The limits in a request of so many pictures."""
+        if self.many is None or self.many_max_side is None or pictures <= self.many:
+            return self
+        return msgspec.structs.replace(self, max_side=min(self.max_side, self.many_max_side))
 
 
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +111,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verify: bool = True
     ca_file: str | None = None
     proxy: str | None = None
+    check_model: str | None = None  # what `overnight check` asks where no model is named
     price_id: str | None = None  # the provider's name in the price library
     batch_discount: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None  # share of the price that a batch saves
     media: MediaLimits = MediaLimits()

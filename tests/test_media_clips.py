@@ -210,3 +210,20 @@ def test_damaged_clips_are_refused_or_read(tmp_path_factory: pytest.TempPathFact
     except InputError:
         return
     assert (made[0].width, made[0].height) == (1536, 512)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mkv", "mpeg4"), ("a.webm", "libvpx"), ("a.avi", "mpeg4"), ("a.mp4", "mpeg4")]
+)
+def test_half_a_clip_is_refused_in_every_container(tmp_path: Path, name: str, codec: str) -> None:
+    """Its frames would be chosen from what is left: a wrong picture, and paid for. Whole it is taken."""
+    whole = tmp_path / name
+    make_clip(whole, 80, codec)
+    preflight = Preflight(MediaRoot(tmp_path))
+    medium = preflight.look(clip(name), MediaLimits())
+    assert medium is not None
+    assert medium.frames == 80
+    torn = tmp_path / f"torn-{name}"
+    torn.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(InputError):
+        preflight.look(clip(torn.name), MediaLimits())

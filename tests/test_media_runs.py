@@ -227,3 +227,46 @@ def test_what_a_killed_session_prepared_is_not_taken_for_ready(work: Workplace) 
     (work.run_folder / "prepared" / "rubbish").write_bytes(b"half")
     assert work.overnight("run", work.run_folder, "--quiet").code == 0
     assert not (work.run_folder / "prepared").exists()
+
+
+def test_an_export_says_where_its_pictures_are(work: Workplace) -> None:
+    """Paths in an exported manifest are relative to the old root, which is named; with it the export runs."""
+    torn_jpeg(work.folder / "t.jpg")
+    work.write([shows("t", "t.jpg")])
+    assert work.run().code == 3
+    (work.folder / "sub").mkdir()
+    ended = work.overnight("export", work.run_folder, "--failed", "-o", "sub/again.jsonl")
+    assert ended.code == 0
+    assert f"lie under {work.folder}" in ended.err
+    picture(work.folder / "t.jpg")
+    assert work.overnight("plan", "sub/again.jsonl", "--media-root", work.folder).code == 0
+
+
+def test_a_request_of_many_pictures_has_smaller_ones(work: Workplace) -> None:
+    """Where a provider takes smaller pictures in a request of many, they are made so."""
+    work.write_catalog("[providers.lab.media]\nmany = 2\nmany_max_side = 100\n")
+    picture(work.folder / "a.png", (300, 200))
+    work.write([shows("few", *["a.png"] * 2, detail="high"), shows("many", *["a.png"] * 3, detail="high")])
+    assert work.run().code == 0
+    sizes = {len(sent_pictures(call)): sent_pictures(call)[0].size for call in work.provider.calls}
+    assert sizes == {2: (300, 200), 3: (100, 67)}
+
+
+def test_more_bytes_than_a_request_takes_fail_the_row_before_it_is_sent(work: Workplace) -> None:
+    """The sum of a row's pictures is known before they are read."""
+    work.write_catalog("[providers.lab.media]\nmax_request_bytes = 1000\n")
+    Image.frombytes("RGB", (40, 40), os.urandom(4800)).save(work.folder / "n.png")
+    work.write([shows("a", "n.png")])
+    assert work.run().code == 3
+    assert "bytes in base64" in work.lines(Log.ERRORS)[0]["error"]["message"]
+    assert work.provider.calls == []
+
+
+def test_a_plan_says_what_to_add_for_an_unknown_price(work: Workplace) -> None:
+    """It goes on, and names the line of TOML that the run would ask for."""
+    path = work.folder / "overnight.toml"
+    path.write_text(path.read_text().replace("free = true\n", ""))
+    work.write([line("a")])
+    ended = work.overnight("plan", "m.jsonl")
+    assert ended.code == 0
+    assert 'price unknown: add prices."lab-1" = ' in ended.out

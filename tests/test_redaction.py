@@ -149,3 +149,27 @@ def test_a_proxys_password_is_hidden_as_basic_spells_it(monkeypatch: pytest.Monk
     assert own.hide(shown) == f"Basic {HIDDEN}"
     theirs = secrets_of(Provider(protocol="openai", base_url="https://x"), None)
     assert theirs.hide("Basic " + base64.b64encode(b"me:proxy-pass-2").decode()) == f"Basic {HIDDEN}"
+
+
+@pytest.mark.parametrize("secret", ["99999999", "12345678", "sk-a/b+c=d~e.f_g", "pass wörd ü"])
+@pytest.mark.parametrize("before", ["", "B", "Be", "Bearer ", "user:"])
+@pytest.mark.parametrize("after", ["", "x", "yz", "\n"])
+def test_a_key_is_found_inside_of_base64_and_of_escapes(secret: str, before: str, after: str) -> None:
+    """Wherever it stands in an encoded text, and however JSON spells its characters."""
+    secrets = Secrets([secret])
+    encoded = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
+    hidden = secrets.hide(encoded)
+    assert hidden != encoded
+    kept = encoded.translate(str.maketrans("", "", "="))
+    longest = max((part for part in hidden.split(HIDDEN)), key=len).rstrip("=")
+    assert len(longest) < len(kept) - len(secret)
+    escaped = "".join(f"\\u{ord(character):04x}" for character in secret)
+    body = f'{{"a":"{escaped}"}}'.encode()
+    if secret.isascii():
+        assert json.loads(secrets.hide_bytes(body))["a"] != secret
+
+
+def test_escapes_that_hide_nothing_stay_as_they_are() -> None:
+    """A body is only spelt anew where a key was in it."""
+    body = b'{"a":"\\u0061\\u0022\\u005c"}'
+    assert Secrets(["some-long-key"]).hide_bytes(body) == body

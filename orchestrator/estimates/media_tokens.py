@@ -7,7 +7,6 @@ from providers.media.image_tokens import image_tokens, most_image_tokens, most_r
 from providers.media.preflight import Medium
 from providers.media.references import Layout, MediumKind, Reference, find_references
 from providers.media.targets import target_for
-
 from providers.provider import ImageTokens, MediaLimits
 
 _STRIP_FRAME = 512  # pixels of a frame's sides, its label included, in the picture made of a clip
@@ -50,5 +49,5 @@ def _sent_sizes(
         yield _STRIP_FRAME * reference.frames, _STRIP_FRAME
         return
     size = target_for(rule, reference.detail, limits).size(medium.width, medium.height)
-    for _ in range(reference.frames if reference.kind is MediumKind.CLIP else 1):
+    for _ in range(reference.pictures):
         yield size

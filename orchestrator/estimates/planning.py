@@ -26,6 +26,7 @@ from outputs.run_record import RunRecord, read_run_record
 from prompts.input_error import InputError
 from providers.catalog import Catalog, load_catalog
 from providers.media.sources import MediaRoot
+from providers.prices import price_line
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class LanePlan:
     body_bytes: int = 0
     most_usd: float | None = 0.0
     key_missing: str | None = None  # the environment variable to set
+    price_missing: str | None = None  # what to add to overnight.toml
     simulated: bool = False
     estimate: LaneEstimate | None = None
 
@@ -191,8 +193,9 @@ def _conclude(plan: Plan, counter: PlanCounter, concurrency: int) -> None:
         missing = key if key is not None and not os.environ.get(key, "").strip() else None
         simulated = counter.catalog.provider(lane.provider).simulated
         most = count.most_usd
+        add = price_line(lane.provider, lane.model) if count.rates is None else None
         plan.lanes.append(
-            LanePlan(lane.provider, lane.model, lane.rows, count.body_bytes, most, missing, simulated, lane)
+            LanePlan(lane.provider, lane.model, lane.rows, count.body_bytes, most, missing, add, simulated, lane)
         )
     if (slowest := found.slowest) is not None:
         plan.binding, plan.binding_lane = slowest.binding, f"{slowest.provider}/{slowest.model}"

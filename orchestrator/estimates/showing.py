@@ -63,6 +63,7 @@ def _note(lane: LanePlan) -> str:
     found = lane.estimate
     assert found is not None
     notes = [f"set {lane.key_missing}"] if lane.key_missing else []
+    notes += [f"price unknown: add {lane.price_missing} in overnight.toml"] if lane.price_missing else []
     notes += ["simulated"] if lane.simulated else []
     notes.append(f"costs at most {'unknown' if lane.most_usd is None else money(lane.most_usd)}")
     if found.sampled < lane.rows:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SEEK_FROM = 100  # frames: for nearer ones, decoding all of them is as quick as looking for the way
 _BUFFER = 1 << 18
+_REACHED, _SLACK_S = 0.9, 0.5  # of the length that a container tells, which need not be exact
 
 
 class BrokenClipError(Exception):
@@ -43,17 +44,30 @@ def read_clip_header(file: BinaryIO, kind: str) -> ClipHeader:
     Only the first is decoded. Raises BrokenClipError: no video stream, no frame, cut off.
     """
     with _opened(file, kind) as (container, stream):
-        frames = sum(packet.size > 0 and not packet.is_discard for packet in container.demux(stream))
+        frames, reached_s = _count(container, stream)
         if frames == 0:
             raise BrokenClipError("its video stream has no frames")
-        if DEMUXERS[kind] == "mov" and frames < stream.frames and not _trimmed(file, kind):
+        if DEMUXERS[kind] in ("mov", "avi") and frames < stream.frames and not _trimmed(file, kind):
             raise BrokenClipError(f"has {frames} of {stream.frames} frames: it is cut off")
+        length_s = (container.duration or 0) / 1e6
+        if DEMUXERS[kind] == "matroska" and reached_s < _REACHED * length_s - _SLACK_S:
+            raise BrokenClipError(f"ends after {reached_s:.1f} of {length_s:.1f} seconds: it is cut off")
     with _opened(file, kind) as (container, stream):
         first = next(iter(container.decode(stream)), None)
         if first is None:
             raise BrokenClipError("its video stream has no frames")
         picture = _as_picture(first)
         return ClipHeader(*picture.size, frames)
+
+
+def _count(container: "InputContainer", video: "VideoStream") -> tuple[int, float]:
+    """Frames of the video stream, and the second that any stream reaches: sound may outlast the pictures."""
+    frames, reached_s = 0, 0.0
+    for packet in container.demux():
+        frames += packet.stream is video and packet.size > 0 and not packet.is_discard
+        if packet.pts is not None and packet.time_base is not None:
+            reached_s = max(reached_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    return frames, reached_s
 
 
 def chosen_frames(count: int, frames: int) -> list[int]:

@@ -25,7 +25,7 @@ from providers.media.kinds import (
     type_of,
 )
 from providers.media.pictures import MAX_PIXELS, BrokenPictureError, read_header
-from providers.media.references import Layout, MediumKind, Reference
+from providers.media.references import MediumKind, Reference
 from providers.media.sources import MOST_CLIP_BYTES, MOST_PICTURE_BYTES, MediaRoot, Source
 from providers.provider import MediaLimits
 
@@ -80,8 +80,7 @@ def check_request(references: Sequence[Reference], media: Sequence[Medium | None
     """Raise InputError where a request shows more pictures than the provider takes in one."""
     shown = 0
     for reference, _ in zip(references, media, strict=True):
-        separate = reference.kind is MediumKind.CLIP and reference.layout is Layout.SEPARATE
-        shown += reference.frames if separate else 1
+        shown += reference.pictures
         if shown > limits.max_count:
             raise InputError(
                 f"is one picture more than the provider takes in a request ({limits.max_count}); show fewer",

@@ -8,6 +8,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from prompts.input_error import InputError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-__all__ = ["Prepared", "check_sent", "decode_fully", "prepare"]
+__all__ = ["Prepared", "base64_bytes", "check_sent", "decode_fully", "prepare"]
 
 _GAP = 2.0  # how much larger than wanted a picture is first made by plain averages: seen by nobody, and much faster
 
@@ -60,13 +61,17 @@ def decode_fully(root: MediaRoot, reference: Reference, medium: Medium) -> None:
         raise InputError(f"cannot be decoded as {medium.type}: {error}", field=reference.field) from None
 
 
-def check_sent(
-    references: Sequence[Reference], pictures: Sequence[Sequence[Prepared] | None], limits: MediaLimits
-) -> None:
-    """Raise InputError where the pictures of one request together have more bytes in base64 than the provider takes."""
-    total = 0
-    for reference, prepared in zip(references, pictures, strict=True):
-        total += sum(4 * -(-len(picture.data) // 3) for picture in prepared or ())
+def base64_bytes(count: int) -> int:
+    """How long so many bytes are in base64."""
+    return 4 * -(-count // 3)
+
+
+def check_sent(references: Sequence[Reference], encoded: Sequence[int], limits: MediaLimits) -> None:
+    """Raise InputError where the pictures of one request together have more bytes than the provider takes.
+
+    `encoded`: for each reference the bytes of its pictures in base64.
+    """
+    for reference, total in zip(references, accumulate(encoded), strict=True):
         if total > limits.max_request_bytes:
             raise InputError(
                 f"the pictures up to this one have {total:,} bytes in base64; the provider takes "

@@ -44,6 +44,11 @@ class Reference(msgspec.Struct, frozen=True):
         return f"body.messages[{self.message}].content[{self.part}].{self.kind}.url"
 
     @property
+    def pictures(self) -> int:
+        """How many pictures it is sent as."""
+        return self.frames if self.kind is MediumKind.CLIP and self.layout is Layout.SEPARATE else 1
+
+    @property
     def is_remote(self) -> bool:
         return self.url[:8].lower().startswith(("http://", "https://"))
 

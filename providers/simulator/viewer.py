@@ -16,6 +16,7 @@ from providers.simulator.pictures import Picture, Shown, decode, shown_pictures
 _AT_ONCE = 2  # a decoded picture of the most pixels takes 400 MB
 _REMEMBERED = 10_000
 _TOKENS = ImageTokens(rule="tile")
+_MINI_TOKENS = ImageTokens(rule="tile", base=2833, tile=5667)
 
 
 class Viewer:
@@ -32,8 +33,9 @@ class Viewer:
         if not shown:
             return Asked(body_digest, chat)
         pictures = [await self._see(picture) for picture in shown]
+        rule = _MINI_TOKENS if "gpt-4o-mini" in chat.model else _TOKENS
         tokens = sum(
-            image_tokens(_TOKENS, picture.width, picture.height, part.detail)
+            image_tokens(rule, picture.width, picture.height, part.detail)
             for picture, part in zip(pictures, shown, strict=True)
         )
         return Asked(body_digest, chat, tuple(pictures), tokens)
