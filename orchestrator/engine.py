@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from providers.media.preflight import Preflight
-
 from jobs.protocol import Answered, Failed, Job, Request, Verdict
 from orchestrator.amounts import duration
 from orchestrator.attempts import Attempts
@@ -36,6 +34,7 @@ from outputs.fold import RunState
 from outputs.journal import Journal, Log, WriteFailedError
 from prompts.records import Outcome
 from providers.catalog import Catalog
+from providers.media.preflight import Preflight
 
 _COPIES = 1000  # answers written in one go for rows that ask the same
 

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from providers.media.preflight import Preflight
-
 from jobs.protocol import Answered, Failed, Job, Verdict
 from orchestrator.requests_file import NewRow, prepare, row_key
 from outputs.answers import iterate_items
@@ -22,6 +20,7 @@ from prompts.input_error import InputError
 from prompts.records import Outcome
 from providers.adapters import read_completion
 from providers.catalog import Catalog
+from providers.media.preflight import Preflight
 
 _REQUESTS, _RESPONSES, _ERRORS = (log.file_name for log in (Log.REQUESTS, Log.RESPONSES, Log.ERRORS))
 _Settlement = ResponseLine | ErrorLine

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 import orjson
-from providers.media.preflight import Preflight
 
 from jobs.protocol import Request
 from outputs.fold import RunState
@@ -14,6 +13,7 @@ from outputs.journal import Journal, Log
 from outputs.records import RequestLine
 from prompts.input_error import InputError
 from providers.catalog import Catalog
+from providers.media.preflight import Preflight
 from providers.routing import Routed, route
 
 _decode = msgspec.json.Decoder(RequestLine).decode

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from providers.media.preflight import Preflight
-from providers.media.sources import MediaRoot
 
 from orchestrator.amounts import dollars
 from orchestrator.budget import Budget, Caps
@@ -37,6 +35,8 @@ from outputs.journal import Journal, Log, WriteFailedError
 from outputs.log_reader import last_seq
 from prompts.records import Outcome
 from providers.catalog import EMBEDDED
+from providers.media.preflight import Preflight
+from providers.media.sources import MediaRoot
 
 _RESERVE_BYTES = 4 << 20
 _RESERVE_BYTES_PER_CALL = 64 << 10
