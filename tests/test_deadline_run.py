@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from outputs.journal import Log
-from tests.harness.attended import Counting, again, attended
+from tests.harness.attended import Attended, Counting, again, attended
 from tests.harness.loopback import Call, Reply, echo
 from tests.harness.workplace import Ended, Workplace, line
 
@@ -30,6 +30,17 @@ def slow(work: Workplace) -> Counting:
 def at(epoch_s: float) -> str:
     """As `--until` takes it."""
     return datetime.fromtimestamp(epoch_s).isoformat()
+
+
+def set_near_deadline(run: Attended) -> dict[str, Any]:
+    """A deadline so near that the command may come too late for it: then once more."""
+    for _ in range(20):
+        ended = run.command("set", "--until", at(time.time() + 0.3), "--json")
+        if ended.code == 0:
+            told: dict[str, Any] = ended.json
+            return told
+        assert "is past" in ended.err
+    raise AssertionError("never in time")
 
 
 def events(work: Workplace, name: str) -> list[dict[str, Any]]:
@@ -66,7 +77,7 @@ async def test_a_call_in_flight_is_awaited_to_its_own_time_out(work: Workplace, 
     work.write(rows(5))
     async with attended(work, "-c", 2, "--for", "5h") as run:
         await run.calls(2)
-        run.done("set", "--until", at(time.time() + 0.2))
+        set_near_deadline(run)
         code, said = await run.child.exit_code(), run.child.said()
     assert code == 5, said
     settled = [one for one in work.lines(Log.ATTEMPTS) if "settled" in one]
@@ -114,7 +125,7 @@ async def test_a_deadline_is_moved_while_the_last_calls_are_awaited(work: Workpl
         slow.latency_s = 30.0
         work.write_catalog("timeout_s = 60\n")
         assert await run.child.until(lambda: slow.in_flight == 2)
-        told = run.done("set", "--until", at(time.time() + 0.3))
+        told = set_near_deadline(run)
         assert told["state"] == "draining"
         assert "no more calls: they would land after the deadline" in told["lanes"][0]["note"]
         assert run.done("set", "--for", "8h")["state"] == "sending"
@@ -131,7 +142,7 @@ async def test_a_deadline_is_brought_forward(work: Workplace, slow: Counting) ->
             await run.says(lambda beat: beat.get("in_flight", 0) > 0)
             if pausing:
                 run.done("pause")
-            run.done("set", "--until", at(time.time() + 0.3))
+            set_near_deadline(run)
             assert await run.child.exit_code() == 5, run.child.said()
             assert NO_TIME in run.child.said()
 
