@@ -75,9 +75,9 @@ class _Messages(_Single, frozen=True):
 
 
 class _Generation(msgspec.Struct, frozen=True):
-    maxOutputTokens: int | None = None  # noqa: N815
+    most_output: int | None = msgspec.field(name="maxOutputTokens", default=None)
     max_output_tokens: int | None = None
-    candidateCount: int | None = None  # noqa: N815
+    candidates: int | None = msgspec.field(name="candidateCount", default=None)
     candidate_count: int | None = None
 
 
@@ -85,21 +85,21 @@ class _Contents(msgspec.Struct, frozen=True):
     """Gemini reads its fields in either spelling: where a maximum may stand in the other one, it is as good as none."""
 
     service_tier: str | None = None
-    serviceTier: str | None = None  # noqa: N815
-    generationConfig: _Generation | None = None  # noqa: N815
+    gemini_tier: str | None = msgspec.field(name="serviceTier", default=None)
+    config: _Generation | None = msgspec.field(name="generationConfig", default=None)
     generation_config: _Generation | None = None
 
     @property
     def tokens(self) -> int | None:
-        config = self.generationConfig
+        config = self.config
         if config is None or self.generation_config is not None or config.max_output_tokens is not None:
             return None
-        return config.maxOutputTokens or None
+        return config.most_output or None
 
     @property
     def answers(self) -> int:
-        configs = [config for config in (self.generationConfig, self.generation_config) if config is not None]
-        return max([1, *(count or 1 for x in configs for count in (x.candidateCount, x.candidate_count))])
+        configs = [config for config in (self.config, self.generation_config) if config is not None]
+        return max([1, *(count or 1 for x in configs for count in (x.candidates, x.candidate_count))])
 
 
 _FILE = re.compile(rb'"type"\s*:\s*"file"')
@@ -155,7 +155,7 @@ def _points(asked: Any, body: bytes, url: str) -> bool:
 def _is_dear(asked: Any) -> bool:
     if getattr(asked, "speed", None) not in (None, "standard"):
         return True
-    tier = asked.service_tier or getattr(asked, "serviceTier", None)
+    tier = asked.service_tier or getattr(asked, "gemini_tier", None)
     return tier is not None and tier.lower() not in _USUAL_TIERS
 
 
