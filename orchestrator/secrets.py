@@ -18,7 +18,7 @@ from providers.wire import Failure
 
 HIDDEN = "[key]"
 _SHORTEST = 8  # characters; a shorter one would be found where it is not
-_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|pass|credential|session|api|sign", re.IGNORECASE)
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|passw|credential|session|signature|^x-api$", re.IGNORECASE)
 _ESCAPED = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
 
 

@@ -96,12 +96,17 @@ def test_headers_that_are_not_secret_stay_in_answers() -> None:
     """Only headers that by their name hold a secret are taken out of what comes back."""
     provider = Provider(
         protocol="openai",
-        headers={"X-Team": "evaluation", "Api-Key": "another-secret-1"},
+        headers={
+            "X-Team": "evaluation",
+            "X-Api-Version": "2024-10-21",
+            "Api-Key": "another-secret-1",
+            "X-Session": "third-secret-1",
+        },
         proxy="http://u:proxy%2Dpass@h:1",
     )
     secrets = secrets_of(provider, "first-secret-1")
-    hidden = secrets.hide("evaluation first-secret-1 another-secret-1 proxy-pass")
-    assert hidden == f"evaluation {HIDDEN} {HIDDEN} {HIDDEN}"
+    hidden = secrets.hide("evaluation 2024-10-21 first-secret-1 another-secret-1 third-secret-1 proxy-pass")
+    assert hidden == f"evaluation 2024-10-21 {HIDDEN} {HIDDEN} {HIDDEN} {HIDDEN}"
 
 
 _KEYS = string.ascii_letters + string.digits + "_-+/=.~:"
