@@ -3,14 +3,21 @@
 A file is checked whole before its first item comes out. Every fault is an `InputError` naming file, item and field.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Protocol
+
+import msgspec
 
 from jobs import flickr8k
 from jobs.dataset_json import Value, read_entries
-from jobs.media_pattern import fill, stem
+from jobs.materials import Materials
+from jobs.media_pattern import check_pattern, fill, stem
+from jobs.registry import DatasetSpec
+from jobs.sampling import sample
 from outputs.items import Item, Rating
 from prompts.input_error import InputError
 from prompts.toml_text import near_miss
@@ -39,29 +46,73 @@ def read_msvd_eval(path: Path, media: str | None = None) -> Iterator[Item]:
     return iter(items)
 
 
-class _Read(Protocol):
-    def __call__(self, path: Path, media: str | None = None) -> Iterator[Item]: ...
+class Holds(StrEnum):
+    """What the items of a dataset are."""
+
+    CAPTIONS = "captions"  # candidates with references, media, ratings
+    PROMPTS = "prompts"  # messages to answer
+    ROWS = "rows"  # anything: fields by name
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A reader, and the names that its media pattern may have places for."""
+    """A reader: what its items are, and the names that its media pattern may have places for."""
 
-    read: _Read
-    media_names: tuple[str, ...]
+    read: Callable[[Path, DatasetSpec], Iterator[Item]]
+    holds: Holds
+    media_names: tuple[str, ...] = ()
 
 
 READERS = {
-    "msvd-eval": Reader(read_msvd_eval, _MSVD_MEDIA_NAMES),
-    "flickr8k-expert": Reader(flickr8k.read_flickr8k_expert, flickr8k.MEDIA_NAMES),
+    "msvd-eval": Reader(lambda path, spec: read_msvd_eval(path, spec.media), Holds.CAPTIONS, _MSVD_MEDIA_NAMES),
+    "flickr8k-expert": Reader(
+        lambda path, spec: flickr8k.read_flickr8k_expert(path, spec.media), Holds.CAPTIONS, flickr8k.MEDIA_NAMES
+    ),
 }
 
 
-def find_reader(name: str, spec: Path | str) -> Reader:
-    """The reader `name`; `spec` is the file to blame in the InputError for an unknown one."""
-    if name not in READERS:
-        raise InputError(f"unknown reader {name!r}{near_miss(name, READERS)}", file=spec, field="dataset.reader")
-    return READERS[name]
+def find_reader(name: str, source: Path | str, key: str = "dataset", holds: Collection[Holds] = tuple(Holds)) -> Reader:
+    """The reader `name`, of items that a job can use. Raises InputError naming `source`, the spec, and its key."""
+    known = {name: reader for name, reader in READERS.items() if reader.holds in holds}
+    if name in READERS and name not in known:
+        what = f"{name!r} reads {READERS[name].holds}; this job wants {' or '.join(holds)}{near_miss('', known)}"
+        raise InputError(what, file=source, field=f"{key}.reader")
+    if name not in known:
+        raise InputError(f"unknown reader {name!r}{near_miss(name, known)}", file=source, field=f"{key}.reader")
+    return known[name]
+
+
+def open_dataset(
+    spec: DatasetSpec, materials: Materials, usual: str, *holds: Holds, key: str = "dataset"
+) -> Callable[[], Iterator[Item]]:
+    """Check what a spec says of a dataset, and return what reads its items: sampled, cut, and named.
+
+    `usual` is the reader where the spec names none, `holds` what the job can use, `key` the dataset's key in the spec.
+    Raises InputError, as does the reading.
+    """
+    source = materials.source
+    reader = find_reader(usual if spec.reader is None else spec.reader, source, key, holds)
+    for name in ("first", "sample"):
+        if (count := getattr(spec, name)) is not None and count < 1:
+            raise InputError("at least 1 item", file=source, field=f"{key}.{name}")
+    if spec.media is not None:
+        check_pattern(spec.media, reader.media_names, source, f"{key}.media")
+    path = materials.file(spec.path, f"{key}.path")
+    return partial(_read, reader, path, spec, materials)
+
+
+def _read(reader: Reader, path: Path, spec: DatasetSpec, materials: Materials) -> Iterator[Item]:
+    materials.require_files()
+    items = reader.read(path, spec)
+    if spec.sample is not None:
+        items = sample(items, spec.sample, materials.seed, spec.name)
+    for most in (spec.first, materials.first):
+        items = islice(items, most)
+    return (_named(item, spec.name) for item in items) if spec.name else items
+
+
+def _named(item: Item, name: str) -> Item:
+    return msgspec.structs.replace(item, item=f"{name}/{item.item}", dataset=name)
 
 
 def _item(entry: Value, media: str | None) -> Item:

@@ -9,9 +9,6 @@ for. Pictures are graded by one score, clips by four: the shipped prompts' choic
 score is that score, so that it can be set beside a rating that is an average.
 """
 
-import hashlib
-import json
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +16,13 @@ from typing import Annotated, Any
 
 import msgspec
 
-from jobs.protocol import Answered, Failed, Request, Verdict
-from jobs.registry import JobKind, JobSpec, Materials, split_model
+from jobs.bodies import chat_body, check_params, prompt_metadata, user, with_params
+from jobs.custom_ids import custom_id
+from jobs.datasets import Holds, open_dataset
+from jobs.materials import Materials
+from jobs.models import ModelName, read_model
+from jobs.protocol import Answered, Expected, Failed, Request, RunReader, Verdict
+from jobs.registry import DatasetSpec, JobKind, JobSpec
 from jobs.showing import DETAILS, LAYOUTS, MOST_FRAMES, Medium, Showing
 from outputs.items import Item
 from prompts.input_error import InputError
@@ -36,9 +38,6 @@ PROMPTS = {  # what a spec without a prompt asks
     (COMBINED, Medium.PICTURE): "gveval_combined",
     (COMBINED, Medium.CLIP): "gveval_combined_accr",
 }
-CUSTOM_ID_LENGTH = 64
-_HASH_LENGTH = 12
-_RESERVED = ("model", "messages", "stream")
 
 
 class GVEvalSpec(JobSpec, frozen=True, kw_only=True):
@@ -48,6 +47,8 @@ class GVEvalSpec(JobSpec, frozen=True, kw_only=True):
     given is the shipped one for mode and medium.
     """
 
+    model: str
+    dataset: DatasetSpec
     mode: str = REF_ONLY
     prompt: str = ""
     medium: str | None = None
@@ -62,6 +63,9 @@ class GVEvalSpec(JobSpec, frozen=True, kw_only=True):
             # The record is frozen for all but its making. Of a mode that is refused later any prompt will do.
             msgspec.structs.force_setattr(self, "prompt", shipped or PROMPTS[REF_ONLY, None])
 
+    def media_dataset(self) -> DatasetSpec:
+        return self.dataset
+
 
 @dataclass(slots=True)
 class GVEvalJob:
@@ -71,8 +75,7 @@ class GVEvalJob:
     """
 
     prompt: Prompt
-    provider: str | None
-    model: str
+    model: ModelName
     options: dict[str, Any]
     read_answer: AnswerReader
     read_items: Callable[[], Iterator[Item]]
@@ -90,18 +93,23 @@ class GVEvalJob:
         """One request per item, in the items' order."""
         return map(self._request, items)
 
-    def on_settled(self, settled: Answered | Failed) -> Iterable[Request | Verdict]:
+    def expected(self, items: Iterable[Item]) -> Iterator[Expected]:  # noqa: ARG002
+        return iter(())
+
+    def on_settled(self, settled: Answered | Failed, run: RunReader) -> Iterable[Request | Verdict]:  # noqa: ARG002
         """The verdict on an answer; nothing follows from a failure."""
         if isinstance(settled, Failed):
             return ()
         return (Verdict(settled.custom_id, self.read_answer(settled.completion).outcome),)
 
     def _request(self, item: Item) -> Request:
-        body = {"model": self.model, "messages": [{"role": "user", "content": self._content(item)}], **self.options}
-        version = f"{self.prompt.name}@{self.prompt.version}"
-        metadata = {"item": item.item, "stage": "judge", "prompt": version}
+        body = chat_body(self.model.model, [user(self._content(item))], self.options)
+        asked_with = prompt_metadata(self.prompt)
         return Request(
-            custom_id=custom_id(item.item, self.model, version), body=body, provider=self.provider, metadata=metadata
+            custom_id=custom_id(NAME, item.item, item.item, self.model.model, asked_with["prompt"]),
+            body=body,
+            provider=self.model.provider,
+            metadata={"item": item.item, "stage": "judge", **asked_with},
         )
 
     def _content(self, item: Item) -> str | list[dict[str, Any]]:
@@ -112,26 +120,18 @@ class GVEvalJob:
         return words if self.showing is None else [{"type": "text", "text": words}, self.showing.part(item)]
 
 
-def custom_id(item: str, model: str, prompt_version: str) -> str:
-    """`gveval-<item, made safe>-<hash>`, the same in every run: 64 characters at most, of `[A-Za-z0-9_-]`."""
-    digest = hashlib.sha256(json.dumps([item, model, prompt_version]).encode()).hexdigest()[:_HASH_LENGTH]
-    room = CUSTOM_ID_LENGTH - len(f"{NAME}--{digest}")
-    slug = re.sub(r"[^A-Za-z0-9_-]+", "-", item)[:room]
-    return f"{NAME}-{slug}-{digest}"
-
-
 def build(spec: GVEvalSpec, materials: Materials) -> GVEvalJob:
     """The job of a spec. Raises InputError for a mode, a prompt or parameters that it cannot keep its promise with."""
     source = materials.source
     _among(spec.mode, MODES, "mode", source)
     showing = _showing(spec, source)
-    provider, model = split_model(spec.model, materials.providers)
-    if not model.strip():
-        raise InputError("names no model", file=source, field="model")
-    prompt = materials.prompts[spec.prompt]
+    model = read_model(spec.model, materials.providers, source)
+    prompt = materials.prompt(spec.prompt)
     _check_variables(prompt, spec.mode, showing)
     options, read = _options(spec, materials), reader_for(prompt)
-    return GVEvalJob(prompt, provider, model, options, read, materials.items, showing, materials.media_root)
+    read_items = open_dataset(spec.dataset, materials, "msvd-eval", Holds.CAPTIONS)
+    root = materials.media_root or materials.file(spec.dataset.path, "dataset.path").parent
+    return GVEvalJob(prompt, model, options, read, read_items, showing, root)
 
 
 def _showing(spec: GVEvalSpec, source: Path | str) -> Showing | None:
@@ -181,12 +181,10 @@ def _check_variables(prompt: Prompt, mode: str, showing: Showing | None) -> None
 
 
 def _options(spec: GVEvalSpec, materials: Materials) -> dict[str, Any]:
-    params = spec.params
-    options: dict[str, Any] = {"temperature": 1, "logprobs": True, "top_logprobs": spec.top_logprobs}
-    if "max_completion_tokens" not in params:
-        options["max_tokens"] = 800
-    options |= params
-    fault = _fault(params, options["top_logprobs"])
+    usual = {"temperature": 1, "logprobs": True, "top_logprobs": spec.top_logprobs, "max_tokens": 800}
+    options = with_params(usual, spec.params)
+    check_params(spec.params, materials.source)
+    fault = _fault(spec.params, options["top_logprobs"])
     if fault is not None:
         raise InputError(fault[1], file=materials.source, field=f"params.{fault[0]}")
     return options
@@ -194,21 +192,19 @@ def _options(spec: GVEvalSpec, materials: Materials) -> dict[str, Any]:
 
 def _fault(params: dict[str, Any], top_logprobs: Any) -> tuple[str, str] | None:
     """(key, what is wrong with it) of parameters under which there would be no expectation to take."""
-    for key in _RESERVED:
-        if key in params:
-            return key, "the job writes this key of the body itself"
     if params.get("n", 1) != 1:
         return "n", "one answer per caption: the expectation comes from its log probabilities"
     if params.get("logprobs", True) is not True:
         return "logprobs", "must be on: the score is an expectation over them"
     if type(top_logprobs) is not int or not 5 <= top_logprobs <= 20:
         return "top_logprobs", "a whole number from 5 to 20"
-    for key, value in params.items():
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError):
-            return key, "has no form in JSON"
     return None
 
 
-KIND = JobKind(GVEvalSpec, build)
+KIND = JobKind(
+    GVEvalSpec,
+    build,
+    "G-VEval: a judge rates captions of pictures or clips, as an expectation over its log probabilities",
+    "gveval_ref_only",
+    ("captions_constructed.json",),
+)

@@ -5,13 +5,14 @@ Every error names file, line and field. Accepted besides plain JSONL: a byte ord
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import orjson
 
-from jobs.protocol import Answered, Failed, Request, Verdict
+from jobs.protocol import Answered, Expected, Failed, Request, RunReader, Verdict
 from outputs.items import Item
 from outputs.key_index import KeyIndex
 from outputs.records import NULL
@@ -126,8 +127,9 @@ class ManifestJob:
     name = "manifest"
     follows_up = False
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, first: int | None = None) -> None:
         self._path = path
+        self._first = first
 
     def items(self) -> Iterator[Item]:
         return iter(())
@@ -142,7 +144,7 @@ class ManifestJob:
             raise InputError("give the manifest again: the run folder alone does not hold what is missing")
         ids = KeyIndex()
         empty = True
-        for number, request in read_manifest(self._path):
+        for number, request in islice(read_manifest(self._path), self._first):
             ids.add(request.custom_id.encode())
             empty = False
             yield number, request
@@ -165,5 +167,8 @@ class ManifestJob:
                 raise InputError(message, file=path, line=number, field="custom_id")
             first[request.custom_id] = number
 
-    def on_settled(self, settled: Answered | Failed) -> Iterable[Request | Verdict]:  # noqa: ARG002
+    def expected(self, items: Iterable[Item]) -> Iterable[Expected]:  # noqa: ARG002
+        return ()
+
+    def on_settled(self, settled: Answered | Failed, run: RunReader) -> Iterable[Request | Verdict]:  # noqa: ARG002
         return ()

@@ -7,19 +7,18 @@ from pathlib import Path
 from prompts.input_error import InputError
 from prompts.toml_text import near_miss
 
-FIELD = "dataset.media"
 _PLACE = re.compile(r"\{([^{}]*)\}")
 
 
-def check_pattern(pattern: str, names: Collection[str], spec: Path | str) -> None:
+def check_pattern(pattern: str, names: Collection[str], spec: Path | str, field: str = "dataset.media") -> None:
     """Raise InputError, blaming `spec`, for a pattern that is empty or has a place for what is not among the names."""
     if not pattern.strip():
-        raise InputError("is empty", file=spec, field=FIELD)
+        raise InputError("is empty", file=spec, field=field)
     for name in _PLACE.findall(pattern):
         if name not in names:
-            raise InputError(f"{{{name}}} is not known{near_miss(name, names)}", file=spec, field=FIELD)
+            raise InputError(f"{{{name}}} is not known{near_miss(name, names)}", file=spec, field=field)
     if re.search(r"[{}]", _PLACE.sub("", pattern)):
-        raise InputError("has a brace without its other half", file=spec, field=FIELD)
+        raise InputError("has a brace without its other half", file=spec, field=field)
 
 
 def fill(pattern: str, values: Mapping[str, str]) -> str:

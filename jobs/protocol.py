@@ -1,9 +1,11 @@
 """The job protocol: a job is a small state machine that the engine drives and that does no I/O of its own.
 
-The engine calls `items` and `start`, perhaps more than once, then `on_settled` for every settlement in the order of the
-log. `start` begins anew each time and is never called after a settlement. The requests that a job yields depend on its
-spec, its items, its seed and the answers, never on the clock or on the order of arrival: replaying the log through a
-fresh job must yield the same requests.
+The engine calls `items`, `expected` and `start`, perhaps more than once, then `on_settled` for every settlement in the
+order of the log. `start` begins anew each time and is never called after a settlement. The requests that a job yields
+depend on its spec, its items, its seed and the answers, never on the clock or on the order of arrival: replaying the
+log through a fresh job must yield the same requests, and so must any other order of the same settlements.
+
+What a job writes into a request's `metadata` is carried into the log: `stage` names the stage that the row belongs to.
 """
 
 from collections.abc import Iterable, Iterator
@@ -57,6 +59,28 @@ class Verdict(msgspec.Struct, frozen=True):
     outcome: Outcome
 
 
+class Expected(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that will follow from answers: about `rows` of them, each much like `request`.
+
+    They are priced by it, and its provider, model and fields are checked, before the first call: so a job names every
+    lane that it will ever ask.
+    """
+
+    stage: str
+    rows: int
+    request: Request
+
+
+class RunReader(Protocol):
+    """What a job may read of its run besides the settlement that it is told of, so that it need not keep it."""
+
+    def completion(self, seq: int) -> Completion:
+        """The answer that was told, or is being told, as `Answered` with this seq."""
+
+    def item(self, place: int) -> Item:
+        """The item that `start` was handed as number `place`, counted from 0."""
+
+
 class Job(Protocol):
     """An evaluation. Build it from its spec; hand it its items; feed it settlements."""
 
@@ -69,5 +93,8 @@ class Job(Protocol):
     def start(self, items: Iterable[Item]) -> Iterator[Request]:
         """The requests that need no answer first."""
 
-    def on_settled(self, settled: Answered | Failed) -> Iterable[Request | Verdict]:
+    def expected(self, items: Iterable[Item]) -> Iterable[Expected]:
+        """The requests that will follow from answers; none where `start` yields them all."""
+
+    def on_settled(self, settled: Answered | Failed, run: RunReader) -> Iterable[Request | Verdict]:
         """Requests and verdicts that follow from one settlement."""

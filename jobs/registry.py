@@ -1,33 +1,40 @@
-"""The kinds of job that a spec can name, and what a kind needs to be built.
+"""The kinds of job that a spec can name, and the keys that every spec may have.
 
 A kind's module is imported when a spec names it, so that a short command does not pay for all of them.
 """
 
 import importlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from jobs.materials import Materials
 from jobs.protocol import Job
-from outputs.items import Item
 from prompts.input_error import InputError
-from prompts.template import Prompt
 from prompts.toml_text import near_miss
 
 
 class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """`[dataset]`: the file, relative to the spec, its reader, and how many of its items to take (all, by default).
+    """`[dataset]`: a file, relative to the spec, and how to read it.
 
-    `media` is the pattern of the paths of the items' pictures or clips, relative to the dataset's folder.
+    `reader` names its format, by default the job's usual one. `name` is put before the items' ids, and is needed where
+    a spec has several datasets. `sample` takes so many items, drawn with the spec's seed, in the file's order; `first`
+    the first so many of those (all, by default). `media` is the pattern of the paths of the items' pictures or clips,
+    relative to the dataset's folder; `captions` a second file with the captions, for formats that have one; `columns`
+    says for a general table which of its columns holds what.
     """
 
     path: str
-    reader: str = "msvd-eval"
+    reader: str | None = None
+    name: str = ""
+    sample: int | None = None
     first: int | None = None
     media: str | None = None
+    captions: str | None = None
+    columns: dict[str, str] = {}
 
 
 class BudgetSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,43 +50,41 @@ class BudgetSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """The keys that every spec may have. A kind adds its own by inheriting; any other key is an error."""
+    """The keys that every spec may have. A kind adds its own by inheriting; any other key is an error.
+
+    `params` goes into the body of every request of the job's first stage.
+    """
 
     job: str
-    model: str
-    dataset: DatasetSpec
-    prompt: str
     seed: int = 0
     out: str | None = None
     params: dict[str, Any] = {}
     budget: BudgetSpec = BudgetSpec()
 
-
-@dataclass(frozen=True, slots=True)
-class Materials:
-    """What a spec's words stand for: `prompts` by the words of the spec, `items` reads the dataset.
-
-    `source` names the spec in errors; `providers` are the names in the catalog. `media_root` is the folder that the
-    paths of the items' pictures and clips start from; a recorded spec reads no items and looks at no file.
-    """
-
-    source: Path | str
-    prompts: Mapping[str, Prompt]
-    providers: Collection[str]
-    items: Callable[[], Iterator[Item]]
-    media_root: Path = Path()
+    def media_dataset(self) -> DatasetSpec | None:
+        """The dataset beside which the pictures and clips lie that requests show; None where they show none."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """One kind of job: the record of its spec, and how to build it. `build` raises InputError for a spec it refuses."""
+    """One kind of job: the record of its spec, how to build it, and what it is for in a line.
+
+    `build` raises InputError for a spec it refuses. `example` is the stem of its annotated spec in `jobs/examples`, and
+    `example_files` what that reads, beside it.
+    """
 
     spec: type[JobSpec]
     build: Callable[[Any, Materials], Job]
+    summary: str = ""
+    example: str = ""
+    example_files: tuple[str, ...] = ()
 
 
 MOST_USD = 1e9  # a cap above it is a slip of the pen, or `inf`
-KINDS = {"gveval": "jobs.gveval"}  # each module has a JobKind by the name KIND
+KINDS = {  # each module has a JobKind by the name KIND
+    "gveval": "jobs.gveval",
+}
 
 
 def find_kind(name: object, source: Path | str) -> JobKind:
@@ -88,8 +93,18 @@ def find_kind(name: object, source: Path | str) -> JobKind:
         raise InputError(f"is missing{near_miss('', KINDS)}", file=source, field="job")
     if not isinstance(name, str) or name not in KINDS:
         raise InputError(f"unknown job {name!r}{near_miss(str(name), KINDS)}", file=source, field="job")
+    return load_kind(name)
+
+
+def load_kind(name: str) -> JobKind:
+    """The kind of a name in `KINDS`."""
     kind: JobKind = importlib.import_module(KINDS[name]).KIND
     return kind
+
+
+def kinds() -> Iterator[tuple[str, JobKind]]:
+    """All kinds, by name."""
+    return ((name, load_kind(name)) for name in sorted(KINDS))
 
 
 def check_usd(amount: object, *, file: Path | str | None, field: str) -> float:
@@ -101,9 +116,3 @@ def check_usd(amount: object, *, file: Path | str | None, field: str) -> float:
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MOST_USD:
         raise InputError(f"an amount in USD is expected, 0 or more, not {amount!r}", file=file, field=field)
     return float(amount)
-
-
-def split_model(name: str, providers: Collection[str]) -> tuple[str | None, str]:
-    """(provider, model) of `provider/model` where the first part is a provider's name; else (None, the whole name)."""
-    provider, slash, model = name.partition("/")
-    return (provider, model) if slash and provider in providers else (None, name)

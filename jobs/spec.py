@@ -3,19 +3,16 @@
 A run folder holds the spec's text and its prompts, so that a job is rebuilt from there without the spec's folder.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from jobs.datasets import find_reader
-from jobs.media_pattern import check_pattern
+from jobs.materials import Materials
 from jobs.protocol import Job
-from jobs.registry import BudgetSpec, JobSpec, Materials, check_usd, find_kind
-from outputs.items import Item
+from jobs.registry import BudgetSpec, JobSpec, check_usd, find_kind
 from prompts.input_error import InputError
-from prompts.template import Prompt, load_prompt, parse_prompt, read_prompt
+from prompts.template import Prompt
 from prompts.toml_text import convert_table, near_miss, parse_toml
 
 
@@ -36,56 +33,56 @@ class LoadedSpec:
     job: Job
     budget: BudgetSpec
     dataset_folder: Path = Path()
+    first: int | None = None
 
 
-def load_spec(path: Path, providers: Collection[str], media_root: Path | None = None) -> LoadedSpec:
+def load_spec(
+    path: Path,
+    providers: Collection[str],
+    media_root: Path | None = None,
+    prompts_folder: Path | None = None,
+    first: int | None = None,
+) -> LoadedSpec:
     """Read a spec and build its job; `providers` are the names in the catalog. Raises InputError.
 
-    The dataset is read by the job's `items()`, but its path and its reader are checked here. The items' pictures and
-    clips are under `media_root`, by default the dataset's folder.
+    The datasets are read by the job's `items()`, but their paths and readers are checked here. The items' pictures and
+    clips are under `media_root`, by default the dataset's folder. `first` takes that many items of each dataset.
     """
     text = _read(path)
     spec = _parse(text, path)
     _check_providers(spec.budget, path, providers)
-    dataset = path.parent / spec.dataset.path
-    if not dataset.is_file():
-        raise InputError(f"no such file: {dataset}", file=path, field="dataset.path")
-    prompt = _find_prompt(spec.prompt, path)
-    out = None if spec.out is None else path.parent / spec.out
-    root = dataset.parent if media_root is None else media_root
-    materials = Materials(path, {spec.prompt: prompt}, providers, lambda: _read_items(spec, dataset, path), root)
-    return _build(spec, text, path.stem, out, prompt, materials, dataset.parent)
+    folder = path.parent
+    materials = Materials(
+        path, providers, folder, spec.seed, prompts_folder=prompts_folder, media_root=media_root, first=first
+    )
+    shown = spec.media_dataset()
+    out = None if spec.out is None else folder / spec.out
+    return _build(spec, text, path.stem, out, materials, folder if shown is None else (folder / shown.path).parent)
 
 
-def restore_spec(text: str, prompts: Mapping[str, str], providers: Collection[str], name: str = "spec") -> LoadedSpec:
+def restore_spec(
+    text: str,
+    prompts: Mapping[str, str],
+    providers: Collection[str],
+    name: str = "spec",
+    first: int | None = None,
+) -> LoadedSpec:
     """Rebuild a spec from what a run folder holds: the spec's text, and the texts of its prompts by their names.
 
     Its job's `items()` raises InputError: a run folder keeps the items themselves, not the dataset. `out` is None.
     """
     source = f"{name} (as recorded)"
     spec = _parse(text, source)
-    known = Path(spec.prompt).stem
-    if known not in prompts:
-        raise InputError(f"the record has no prompt {known!r}{near_miss(known, prompts)}", file=source, field="prompt")
-    prompt = parse_prompt(prompts[known], f"prompt {known} (as recorded)")
-
-    def no_items() -> Iterator[Item]:
-        raise InputError("a recorded spec has no dataset: the run's items.jsonl has its items", file=source)
-
-    return _build(spec, text, name, None, prompt, Materials(source, {spec.prompt: prompt}, providers, no_items), Path())
+    materials = Materials(source, providers, None, spec.seed, recorded=prompts, first=first)
+    return _build(spec, text, name, None, materials, Path())
 
 
 def _build(
-    spec: JobSpec,
-    text: str,
-    name: str,
-    out: Path | None,
-    prompt: Prompt,
-    materials: Materials,
-    dataset_folder: Path,
+    spec: JobSpec, text: str, name: str, out: Path | None, materials: Materials, dataset_folder: Path
 ) -> LoadedSpec:
     job = find_kind(spec.job, materials.source).build(spec, materials)
-    return LoadedSpec(name, text, spec.job, spec.seed, out, (prompt,), job, spec.budget, dataset_folder)
+    prompts = tuple(materials.used.values())
+    return LoadedSpec(name, text, spec.job, spec.seed, out, prompts, job, spec.budget, dataset_folder, materials.first)
 
 
 def _read(path: Path) -> str:
@@ -100,13 +97,7 @@ def _read(path: Path) -> str:
 def _parse(text: str, source: Path | str) -> JobSpec:
     table = parse_toml(text, file=source)
     _check_amounts(table.get("budget"), source)
-    spec = convert_table(table, find_kind(table.get("job"), source).spec, file=source)
-    if spec.dataset.first is not None and spec.dataset.first < 1:
-        raise InputError("at least 1 item", file=source, field="dataset.first")
-    reader = find_reader(spec.dataset.reader, source)
-    if spec.dataset.media is not None:
-        check_pattern(spec.dataset.media, reader.media_names, source)
-    return spec
+    return convert_table(table, find_kind(table.get("job"), source).spec, file=source)
 
 
 def _check_amounts(budget: Any, source: Path | str) -> None:
@@ -127,18 +118,3 @@ def _check_providers(budget: BudgetSpec, source: Path, providers: Collection[str
     for name in budget.providers:
         if name not in providers:
             raise InputError(f"unknown provider{near_miss(name, providers)}", file=source, field="budget.providers")
-
-
-def _find_prompt(name: str, spec: Path) -> Prompt:
-    """A name is a shipped prompt; what has a slash or ends in `.md` is a path, relative to the spec."""
-    if "/" in name or name.endswith(".md"):
-        return read_prompt(spec.parent / name)
-    try:
-        return load_prompt(name)
-    except InputError as error:
-        raise InputError(error.message, file=error.file or spec, line=error.line, field=error.field) from None
-
-
-def _read_items(spec: JobSpec, dataset: Path, source: Path) -> Iterator[Item]:
-    items = find_reader(spec.dataset.reader, source).read(dataset, spec.dataset.media)
-    return islice(items, spec.dataset.first)

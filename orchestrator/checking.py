@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Self
 
 from jobs.manifest import ManifestJob
-from jobs.protocol import Job, Request
+from jobs.protocol import Expected, Job, Request
 from orchestrator.budget import Caps
 from orchestrator.requests_file import NewRow, prepare
 from orchestrator.sources import Progress, silent
 from outputs.answers import iterate_items
+from outputs.items import Item
 from prompts.input_error import InputError
 from providers.catalog import NOT_RECORDED, Catalog, address_fault
 from providers.cost_bounds import has_dear_tier, points_elsewhere
@@ -113,13 +114,30 @@ class RequestCheck:
             if count % _TELL_EVERY == 0:
                 self.progress("checking", count)
             yield row
+        for _ in self.expected():
+            pass
+
+    def expected(self) -> Iterator[tuple[Expected, NewRow]]:
+        """The requests that will follow from answers, each as a row like them. Raises InputError as `rows` does."""
+        for expected in self.job.expected(self._items()):
+            try:
+                row = prepare(expected.request, self.catalog, self.provider_override, preflight=self._preflight)
+                self._check_provider(row.routed.provider)
+                self._check_price(row)
+            except InputError as error:
+                place = ": ".join(part for part in (f"stage {expected.stage}", error.field) if part)
+                raise InputError(error.message, file=error.file or self.file, field=place) from None
+            yield expected, row
+
+    def _items(self) -> Iterator[Item]:
+        return iterate_items(self.folder) if self.folder is not None else self.job.items()
 
     def _numbered(self) -> Iterator[tuple[int | None, Request]]:
         if isinstance(self.job, ManifestJob):
             yield from self.job.numbered()
             return
         ids: set[str] = set()
-        for request in self.job.start(iterate_items(self.folder) if self.folder is not None else self.job.items()):
+        for request in self.job.start(self._items()):
             if request.custom_id in ids:
                 raise InputError("stands twice among the job's requests", file=self.file, field=request.custom_id)
             ids.add(request.custom_id)

@@ -8,31 +8,30 @@ and goes on.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from jobs.protocol import Answered, Failed, Job, Request, Verdict
+from jobs.protocol import Job, RunReader
 from orchestrator.amounts import duration
 from orchestrator.attempts import Attempts
-from orchestrator.budget import Budget, Caps
+from orchestrator.budget import Budget, Caps, Fit
 from orchestrator.deadline import Deadline
 from orchestrator.deciding import EndLane
 from orchestrator.duplicates import Duplicates
+from orchestrator.follow_up import FollowUp
 from orchestrator.lane import Lane
 from orchestrator.lanes import LaneMaker
 from orchestrator.lateness import look_at_deadline, next_look_s
 from orchestrator.media_stage import MediaStage
-from orchestrator.requests_file import NewRow, RequestsFile, prepare
+from orchestrator.requests_file import NewRow, RequestsFile
 from orchestrator.retry import Policies
 from orchestrator.sending import Slot, watch_time_outs
-from orchestrator.settling import PendingSettlement, answered, failed
-from orchestrator.thresholds import ReadableWatch
+from orchestrator.settling import PendingSettlement
 from outputs import lines
 from outputs.fold import RunState
 from outputs.journal import Journal, Log, WriteFailedError
-from prompts.records import Outcome
 from providers.catalog import Catalog
 from providers.media.preflight import Preflight
 
@@ -58,6 +57,7 @@ class Engine:
     requests: RequestsFile
     catalog: Catalog
     maker: LaneMaker
+    run_reader: RunReader
     provider_override: str | None = None
     budget: Budget = field(default_factory=lambda: Budget(Caps()))
     policies: Policies = field(default_factory=Policies)
@@ -66,16 +66,16 @@ class Engine:
     preflight: Preflight | None = None  # of the pictures of requests that the job derives
     media: MediaStage | None = None
     lanes: dict[int, Lane] = field(default_factory=dict)  # by lane number
-    outcomes: dict[Outcome, int] = field(default_factory=dict)
+    set_aside: dict[tuple[int, int], str] = field(default_factory=dict)  # why, by lane and stage
     stopping: StopKind | None = None
     paused: bool = False
     overrun: str | None = None  # an answer that cost more than was reserved for it
     attempts: Attempts = field(init=False)
+    follow_up: FollowUp = field(init=False)
     _slots: list[Slot] = field(default_factory=list)
     _workers: set[asyncio.Task[None]] = field(default_factory=set)
     _unsettled: deque[PendingSettlement] = field(default_factory=deque)
     _unwritten: deque[tuple[int, int]] = field(default_factory=deque)  # (seq, row) of requests not yet on disk
-    _readable: dict[int, ReadableWatch] = field(default_factory=dict)  # by lane number
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _crash: BaseException | None = None
 
@@ -90,6 +90,17 @@ class Engine:
             self.seconds_left,
             self.policies,
             self.media,
+        )
+        self.follow_up = FollowUp(
+            self.job,
+            self.state,
+            self.catalog,
+            self.run_reader,
+            self.log_request,
+            self._set_aside,
+            self.provider_override,
+            self.preflight,
+            self.policies.thresholds,
         )
 
     def admit(self, row: int) -> None:
@@ -216,7 +227,7 @@ class Engine:
                 on_event=partial(self._log_of_lane, f"{totals.provider}/{totals.model}"),
                 sent_by_hour=self.state.attempts_by_hour.get(number, {}),
             )
-            lane.fit = partial(self.attempts.fit, lane)
+            lane.fit = partial(self._fit, number, lane)
             lane.pause(self.paused)
             self._look_at_deadline()
         return lane
@@ -314,8 +325,7 @@ class Engine:
         while self._unsettled and self._unsettled[0].seq <= seq:
             settlement = self._unsettled.popleft()
             repeat = self._count(settlement)
-            if settlement.kept is not None and self.job.follows_up:
-                self.tell_job(self._as_told(settlement, repeat), self.state.lane_of[settlement.row])
+            self.follow_up.settled(settlement, repeat)
             if self.duplicates is not None and settlement.duplicate_of is None:
                 self._unsettled.extend(self.duplicates.settle(settlement, self.requests, self.journal))
 
@@ -341,37 +351,20 @@ class Engine:
             self.drain(StopKind.OVERRUN)
         self.money_came()
 
-    def _as_told(self, settlement: PendingSettlement, repeat: bool) -> Answered | Failed:
-        assert settlement.kept is not None
-        request, body = settlement.kept
-        if settlement.failure is not None:
-            failure = settlement.failure
-            return failed(settlement.seq, request, failure.kind.value, failure.message, repeat)
-        lane = self.state.lanes[self.state.lane_of[settlement.row]]
-        protocol = self.catalog.provider(lane.provider).protocol
-        return answered(settlement.seq, request, protocol, body, repeat)
+    def _set_aside(self, lane: int, stage: int, reason: str) -> None:
+        """Send no more rows of a lane's stage in this session, and log why."""
+        if (lane, stage) in self.set_aside:
+            return
+        totals, name = self.state.lanes[lane], self.state.stages[stage]
+        self.set_aside[lane, stage] = f"stage {name} on {totals.provider}/{totals.model} paused: {reason}"
+        self._log_of_lane(f"{totals.provider}/{totals.model}", "stage_paused", {"stage": name, "reason": reason})
+        if lane in self.lanes:
+            self.lanes[lane].wake()
 
-    def tell_job(self, settled: Answered | Failed, lane: int) -> None:
-        """Hand the job a settlement that is on disk, and log the requests that follow from it."""
-        self.take_up(self.job.on_settled(settled), settled.seq, lane)
-
-    def take_up(self, made: Iterable[Request | Verdict], after: int, lane: int) -> None:
-        """Log what follows from the settlement `after` in this lane, and count verdicts; see `log_request`."""
-        for one in made:
-            if isinstance(one, Verdict):
-                self.outcomes[one.outcome] = self.outcomes.get(one.outcome, 0) + 1
-                self._watch_readable(lane, one.outcome is Outcome.OK)
-            else:
-                self.log_request(prepare(one, self.catalog, self.provider_override, after, self.preflight))
-
-    def _watch_readable(self, number: int, ok: bool) -> None:
-        at = self.policies.thresholds
-        watch = self._readable.get(number)
-        if watch is None:
-            watch = self._readable[number] = ReadableWatch(at.readable_of, at.min_readable_share)
-        if watch.note(ok) and (lane := self.lanes.get(number)) is not None:
-            share = f"under {at.min_readable_share:.0%} of the last {at.readable_of} answers could be read"
-            self.attempts.end_lane(lane, EndLane(f"{share}: look at them (overnight tail) before going on", 7))
+    def _fit(self, number: int, lane: Lane, row: int) -> Fit:
+        if self.set_aside and (number, self.state.stage_of[row]) in self.set_aside:
+            return Fit.ASIDE
+        return self.attempts.fit(lane, row)
 
     def log_request(self, new: NewRow) -> None:
         """Log a request; it is admitted once its line is on disk."""

@@ -83,6 +83,7 @@ def describe(name: str, asked: Asked, check: RequestCheck, items: int, requests:
         prompts=asked.prompts,
         provider_override=check.provider_override,
         seed=0 if spec is None else spec.seed,
+        first=asked.first,
         shows_media=check.shows_media,
         media_root=None if check.media_root is None else str(check.media_root),
         budget=check.caps.as_record(),

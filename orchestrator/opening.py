@@ -42,9 +42,10 @@ class Options:
 
     `concurrency` is calls in flight per lane. `budget` caps the whole run, in USD: None takes a cap away, and where it
     is not said, the cap of earlier sessions or of the spec stands. `deadline` is for this session alone. `media_root`:
-    the folder that pictures and clips lie in, in place of the manifest's or the dataset's. `dedupe`: ask equal requests
-    once; where it is not said, as the run did before. `allow_unpriced`: send also what nobody knows the price of.
-    `thresholds` go over those of the catalog file.
+    the folder that pictures and clips lie in, in place of the manifest's or the dataset's. `prompts`: a folder of
+    prompts that go over the shipped ones. `first`: only so many items of each dataset, or rows of a manifest. `dedupe`:
+    ask equal requests once; where it is not said, as the run did before. `allow_unpriced`: send also what nobody knows
+    the price of. `thresholds` go over those of the catalog file.
     """
 
     out: Path | None = None
@@ -55,6 +56,8 @@ class Options:
     budget: float | msgspec.UnsetType | None = msgspec.UNSET
     deadline: Deadline | None = None
     media_root: Path | None = None
+    prompts: Path | None = None
+    first: int | None = None
     dedupe: bool | None = None
     allow_unpriced: bool = False
     thresholds: tuple[tuple[str, int | float], ...] = ()
@@ -62,6 +65,10 @@ class Options:
     def __post_init__(self) -> None:
         if not 1 <= self.concurrency <= MAX_CONCURRENCY:
             raise InputError(f"is {self.concurrency}; it must be from 1 to {MAX_CONCURRENCY}", field="concurrency")
+        if self.first is not None and self.first < 1:
+            raise InputError(f"is {self.first}; it must be at least 1", field="--first")
+        if self.prompts is not None and not self.prompts.is_dir():
+            raise InputError("no such folder", file=self.prompts, field="--prompts")
 
 
 @dataclass(slots=True)
@@ -115,7 +122,7 @@ def opened(
             check_path(path)
     catalog = load_catalog(options.config)
     thresholds = _thresholds(catalog, options)
-    asked = None if source.is_dir() else read_source(source, catalog.providers, options.media_root)
+    asked = None if source.is_dir() else read_asked(source, catalog, options)
     folder = source if asked is None else options.out or asked.default_out
     if asked is None and not is_run(folder):
         raise InputError("not a run folder: it has no run.json", file=folder)
@@ -141,6 +148,11 @@ def opened(
             with contextlib.suppress(OSError):
                 for made in new:
                     made.rmdir()
+
+
+def read_asked(source: Path, catalog: Catalog, options: Options) -> Asked:
+    """What a manifest or a spec asks for. Raises InputError."""
+    return read_source(source, catalog.providers, options.media_root, options.prompts, options.first)
 
 
 def _thresholds(catalog: Catalog, options: Options) -> Thresholds:
@@ -222,9 +234,11 @@ def _reopen(
     else:
         found = _reopen_with(folder, record, state, asked, options, catalog, disk, progress)
     found.cut = cut
-    for lane in found.state.lanes:
-        if lane.open:
-            require_key(lane.provider, catalog)
+    open_lanes = [lane.provider for lane in found.state.lanes if lane.open]
+    if open_lanes and found.job.follows_up:
+        open_lanes = list(record.catalog)  # of what follows from the answers, too
+    for provider in open_lanes:
+        require_key(provider, catalog)
     require_prices(folder, found.state, catalog, found.caps)
     require_sayable(folder, found.state, catalog)
     return found

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs.registry import split_model
+from jobs.models import ModelName, read_model
 from prompts.plain_text import plain_text
 from providers.catalog import Catalog
 from providers.prices import price_line, resolve_rates
@@ -35,11 +35,11 @@ class Priced(msgspec.Struct, frozen=True):
 
 def price_models(catalog: Catalog, models: Iterable[str]) -> list[Priced]:
     """The rates of models, each `model` or `provider/model`. Raises InputError for one that routes nowhere."""
-    return [_priced(catalog, *split_model(model, catalog.providers)) for model in models]
+    return [_priced(catalog, read_model(model, catalog.providers, "")) for model in models]
 
 
-def _priced(catalog: Catalog, provider: str | None, model: str) -> Priced:
-    name = provider or catalog.route(model)
+def _priced(catalog: Catalog, asked: ModelName) -> Priced:
+    name, model = asked.provider or catalog.route(asked.model), asked.model
     rates = resolve_rates(catalog.provider(name), model)
     if rates is None:
         return Priced(name, model, None, price_line(name, model))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jobs.protocol import Answered, Failed, Job, Verdict
 from orchestrator.requests_file import NewRow, prepare, row_key
+from orchestrator.run_reader import FolderReader
 from outputs.answers import iterate_items
 from outputs.fold import RowFlag, RunState
 from outputs.journal import Log
@@ -41,6 +42,7 @@ def replay(
 ) -> Replayed:
     """Bring a fresh job to where the log ends, and compare what it asks with what it asked."""
     found = Replayed()
+    reader = FolderReader(folder, catalog)
     for _ in job.start(iterate_items(folder)):
         pass  # known already; the job needs to have started
     recorded, asked = _recorded(folder, state)
@@ -48,7 +50,7 @@ def replay(
         row = state.row_of(request)
         if row is None or not asked[row]:
             continue  # the answer to a request that an accepted change took away
-        for made in job.on_settled(settled):
+        for made in job.on_settled(settled, reader):
             if isinstance(made, Verdict):
                 found.outcomes[made.outcome] = found.outcomes.get(made.outcome, 0) + 1
                 continue

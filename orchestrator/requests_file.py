@@ -10,14 +10,14 @@ import orjson
 from jobs.protocol import Request
 from outputs.fold import RunState
 from outputs.journal import Journal, Log
-from outputs.records import RequestLine
+from outputs.records import RequestLine, RequestMetadata
 from prompts.input_error import InputError
 from providers.catalog import Catalog
 from providers.media.preflight import Preflight
 from providers.routing import Routed, route
 
 _decode = msgspec.json.Decoder(RequestLine).decode
-
+_stage = msgspec.json.Decoder(RequestMetadata)
 
 _BLOCK_BYTES = 1 << 17
 
@@ -117,7 +117,8 @@ class RequestsFile:
         line = request_line(row)
         seq = journal.append(Log.REQUESTS, line)
         lane = self._state.lane_number(row.routed.provider, row.routed.model)
-        number = self._state.add_request(seq, self._end, lane)
+        stage = self._state.stage_number(_stage.decode(row.metadata or b"{}").stage_name)
+        number = self._state.add_request(seq, self._end, lane, stage)
         self._end += len(b'{"seq":%d,' % seq) + len(line) + 1
         return number, seq
 

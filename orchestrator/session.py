@@ -26,6 +26,7 @@ from orchestrator.opening import Opened, Options
 from orchestrator.replaying import replay, require_same
 from orchestrator.requests_file import RequestsFile
 from orchestrator.retry import Policies
+from orchestrator.run_reader import FolderReader
 from orchestrator.steering import Steering, held, log_caps
 from outputs import lines
 from outputs.answers import read_items
@@ -110,6 +111,7 @@ async def _engine(opened: Opened, options: Options) -> AsyncIterator[Engine]:
             requests,
             opened.catalog,
             maker,
+            FolderReader(opened.folder, opened.catalog),
             opened.record.provider_override,
             Budget.resumed(opened.caps, opened.state),
             Policies(opened.thresholds),
@@ -162,7 +164,7 @@ async def _set_up(opened: Opened, engine: Engine, options: Options) -> None:
 
 async def _simulator(opened: Opened, stack: contextlib.AsyncExitStack) -> str | None:
     """Start the embedded simulator where a lane of this run goes there."""
-    used = {lane.provider for lane in opened.state.lanes}
+    used = {lane.provider for lane in opened.state.lanes} | set(opened.record.catalog)
     if opened.edit is not None:
         used |= opened.edit.check.providers
     if not any(opened.catalog.provider(name).base_url == EMBEDDED for name in used):
@@ -278,7 +280,7 @@ def _replay(opened: Opened, engine: Engine, options: Options) -> None:
     replayed = replay(opened.folder, opened.record, opened.job, state, opened.catalog, engine.preflight)
     if not options.accept_changes:
         require_same(replayed, opened.folder, state)
-    engine.outcomes.update(replayed.outcomes)
+    engine.follow_up.outcomes.update(replayed.outcomes)
     if replayed.unasked or replayed.restored:
         adding = len(replayed.unlogged)
         _log_change(engine, state, withdrawn=replayed.unasked, restored=replayed.restored, adding=adding)
@@ -298,7 +300,7 @@ def _result(opened: Opened, engine: Engine, attempts_before: int) -> Result:
         failed=sum(lane.failed for lane in lanes),
         sent=sum(lane.attempts for lane in lanes) - attempts_before,
         lanes=lanes,
-        outcomes=dict(engine.outcomes),
+        outcomes=dict(engine.follow_up.outcomes),
         simulated=opened.record.simulated or opened.state.simulated,
         held=held(engine),
         budget=engine.budget.describe(),
@@ -314,6 +316,8 @@ def _why(opened: Opened, engine: Engine) -> tuple[int, str]:
     for lane in engine.lanes.values():
         if lane.stopped is not None:
             reasons.setdefault(lane.stopped.exit_code, f"lane {lane.name} stopped: {lane.stopped.reason}")
+    if engine.set_aside:
+        reasons.setdefault(7, "; ".join(engine.set_aside.values()))
     if engine.deadline is not None and any(
         lane.late_for is not None and lane.waiting for lane in engine.lanes.values()
     ):

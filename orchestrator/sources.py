@@ -22,6 +22,7 @@ class Asked:
     source: Source
     job: Job
     spec: LoadedSpec | None = None
+    first: int | None = None  # items of each dataset, or rows of a manifest, that it was cut to
 
     @property
     def default_out(self) -> Path:
@@ -41,15 +42,22 @@ class Asked:
         return () if spec is None else tuple(PromptRecord(p.name, p.version, p.sha256, p.text) for p in spec.prompts)
 
 
-def read_source(path: Path, providers: Collection[str], media_root: Path | None = None) -> Asked:
+def read_source(
+    path: Path,
+    providers: Collection[str],
+    media_root: Path | None = None,
+    prompts_folder: Path | None = None,
+    first: int | None = None,
+) -> Asked:
     """A manifest or a spec (`*.toml`); `media_root` is where its items' media are, if not beside the dataset.
 
-    Raises InputError.
+    `prompts_folder` has prompts that go over the shipped ones, `first` cuts a manifest, or each dataset of a spec, to
+    its beginning. Raises InputError.
     """
     if path.suffix == ".toml":
-        spec = load_spec(path, providers, media_root)
-        return Asked(path, Source("spec", path.name, _sha256(path)), spec.job, spec)
-    return Asked(path, Source("manifest", path.name, _sha256(path)), ManifestJob(path))
+        spec = load_spec(path, providers, media_root, prompts_folder, first)
+        return Asked(path, Source("spec", path.name, _sha256(path)), spec.job, spec, first)
+    return Asked(path, Source("manifest", path.name, _sha256(path)), ManifestJob(path, first), first=first)
 
 
 def recorded_spec(record: RunRecord, providers: Collection[str]) -> LoadedSpec | None:
@@ -57,7 +65,7 @@ def recorded_spec(record: RunRecord, providers: Collection[str]) -> LoadedSpec |
     if record.spec_text is None:
         return None
     texts = {prompt.name: prompt.text for prompt in record.prompts}
-    return restore_spec(record.spec_text, texts, providers, record.name)
+    return restore_spec(record.spec_text, texts, providers, record.name, record.first)
 
 
 def check_path(path: Path) -> None:

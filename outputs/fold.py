@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from outputs.log_reader import Record, merged
-from outputs.records import AttemptLine, ErrorLine, EventLine, RequestHead, ResponseHead
+from outputs.records import NO_METADATA, AttemptLine, ErrorLine, EventLine, RequestHead, ResponseHead
 from providers.wire import Billing, FailureKind, Usage
 
 
@@ -27,6 +27,7 @@ class RowFlag:
 # Failures that use up none of a row's attempts: they say nothing about the row.
 UNCOUNTED = frozenset({FailureKind.THROTTLED, FailureKind.KEY_REFUSED, FailureKind.QUOTA, "killed"})
 
+_MOST_STAGES = 255
 _HOUR_S = 3600
 _HOURS_KEPT = 25  # a day's limit may count from any moment of an hour
 
@@ -73,12 +74,14 @@ class RunState:
         self.seqs = array("Q")
         self.offsets = array("Q")
         self.lane_of = array("H")
+        self.stage_of = bytearray()  # by its number in `stages`
         self.flags = bytearray()
         self.failed_attempts = bytearray()  # those that count against the row's limit; 255 at most
         self.attempts = bytearray()  # all of them; 255 at most
         self.answer_seqs = array("Q")  # of the last answer; 0 where there is none
         self.lanes: list[LaneTotals] = []
         self._lane_numbers: dict[tuple[str, str], int] = {}
+        self.stages = [""]
         self.open_attempts: dict[int, OpenAttempt] = {}
         self.pending_addition = 0  # request lines that an unfinished edit of the manifest still owes
         self.sha256: str | None = None  # of the manifest that the last edit came from
@@ -106,17 +109,26 @@ class RunState:
             self.lanes.append(LaneTotals(provider, model))
         return number
 
+    def stage_number(self, name: str) -> int:
+        """The number of a stage; 0 for none, and for what a manifest calls so beyond what a byte can count."""
+        if name not in self.stages:
+            if len(self.stages) > _MOST_STAGES:
+                return 0
+            self.stages.append(name)
+        return self.stages.index(name)
+
     def is_open(self, row: int) -> bool:
         """Whether the row still wants an answer."""
         return not self.flags[row] & (RowFlag.ANSWERED | RowFlag.FAILED | RowFlag.WITHDRAWN)
 
     # The steps of the fold.
 
-    def add_request(self, seq: int, offset: int, lane: int) -> int:
+    def add_request(self, seq: int, offset: int, lane: int, stage: int = 0) -> int:
         """A request line; returns its row."""
         self.seqs.append(seq)
         self.offsets.append(offset)
         self.lane_of.append(lane)
+        self.stage_of.append(stage)
         self.flags.append(0)
         self.failed_attempts.append(0)
         self.attempts.append(0)
@@ -241,7 +253,9 @@ class RunState:
         """Fold one record of the log. Returns whether it settles a row that had been settled before."""
         match record:
             case RequestHead():
-                self.add_request(record.seq, offset, self.lane_number(record.provider, record.model))
+                stage = (record.metadata or NO_METADATA).stage_name
+                lane = self.lane_number(record.provider, record.model)
+                self.add_request(record.seq, offset, lane, self.stage_number(stage))
             case AttemptLine():
                 self._apply_attempt(record)
             case ResponseHead():

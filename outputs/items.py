@@ -1,5 +1,7 @@
 """What the rows of a run are about: one line of `items.jsonl` per item, written by the job when the run is made."""
 
+from typing import Any
+
 import msgspec
 
 
@@ -10,17 +12,29 @@ class Rating(msgspec.Struct, frozen=True):
     scores: dict[str, float]
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """What rows are about: a candidate caption with its references and its human ratings.
+class Turn(msgspec.Struct, frozen=True):
+    """One message of a prompt: `role` is system, user or assistant."""
 
-    `media` is the path or address of the picture or clip that it describes, `media_sha256` the digest of that file's
-    bytes in hex where it was shown to a judge.
+    role: str
+    content: str
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What rows are about: a caption with its references and its human ratings, a prompt, or a row of any table.
+
+    `item` is its id, unique in the run. `media` is the path or address of the picture or clip that a caption describes,
+    `media_sha256` the digest of that file's bytes in hex where it was shown to a judge. `messages` is a prompt, whose
+    user messages are the turns of a dialogue. `fields` has all else, by name, as JSON values; `dataset` names the
+    dataset that the item is from, where the spec names it.
     """
 
     item: str
-    candidate: str
+    candidate: str = ""
     references: tuple[str, ...] = ()
     ratings: tuple[Rating, ...] = ()
     media: str | None = None
     media_sha256: str | None = None
     ratings_kind: str = "human"  # "constructed" where nobody rated: shown wherever a number rests on them
+    dataset: str = ""
+    messages: tuple[Turn, ...] = ()
+    fields: dict[str, Any] = {}

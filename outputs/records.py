@@ -31,6 +31,20 @@ class RequestLine(msgspec.Struct, frozen=True):
     media: tuple[Medium | None, ...] | None = None  # of the body's; None for what the provider fetches
 
 
+class RequestMetadata(msgspec.Struct, frozen=True):
+    """What is read of a request's metadata, which in a manifest may be anything."""
+
+    stage: Any = None
+
+    @property
+    def stage_name(self) -> str:
+        """The stage of the job that the row belongs to; empty where there is none."""
+        return self.stage if isinstance(self.stage, str) else ""
+
+
+NO_METADATA = RequestMetadata()
+
+
 class RequestHead(msgspec.Struct, frozen=True):
     """What a replay needs of a request."""
 
@@ -40,6 +54,7 @@ class RequestHead(msgspec.Struct, frozen=True):
     model: str
     fingerprint: str
     after: int | None = None  # the seq of the settlement that a derived request follows from
+    metadata: RequestMetadata | None = None
 
 
 class AttemptLine(msgspec.Struct, frozen=True):

@@ -43,6 +43,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     spec_text: str | None = None
     prompts: tuple[PromptRecord, ...] = ()
     seed: int = 0
+    first: int | None = None  # items of each dataset, or rows of the manifest, that it was cut to
     shows_media: bool = False  # whether requests show pictures or clips, which may change though the manifest does not
     media_root: str | None = None  # where the pictures and clips that requests name are
     budget: dict[str, Any] | None = None  # the caps it was made with, in USD; later ones are in the log

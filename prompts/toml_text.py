@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -55,6 +55,18 @@ def _refuse_unknown_keys(table: Mapping[str, Any], kind: type[msgspec.Struct], f
     for key, value in table.items():
         if key not in known:
             raise InputError(f"unknown key{near_miss(key, known)}", file=file, field=prefix + key)
-        inner = known[key]
-        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-            _refuse_unknown_keys(value, inner, file, prefix=f"{prefix}{key}.")
+        for inner in _records_in(known[key]):
+            if isinstance(value, dict):
+                _refuse_unknown_keys(value, inner, file, prefix=f"{prefix}{key}.")
+            for place, entry in enumerate(value if isinstance(value, list) else ()):
+                if isinstance(entry, dict):
+                    _refuse_unknown_keys(entry, inner, file, prefix=f"{prefix}{key}[{place}].")
+
+
+def _records_in(kind: Any) -> list[type[msgspec.Struct]]:
+    """The record that values of this type are, or are made of: itself, optional, or in a list."""
+    if get_origin(kind) is dict:
+        return []
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return [kind]
+    return [found for inner in get_args(kind) for found in _records_in(inner)]

@@ -8,18 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.gveval import PROMPTS, GVEvalJob, custom_id
+from jobs import custom_ids
+from jobs.gveval import NAME, PROMPTS, GVEvalJob
 from jobs.protocol import Answered, Failed, Request, Verdict
 from jobs.spec import restore_spec
 from outputs.items import Item
 from prompts.input_error import InputError
 from prompts.records import Completion, Outcome
 from prompts.template import load_prompt
+from tests.harness.in_memory import InMemoryRun
 
 PROMPT = load_prompt("gveval_ref_only_accr")
 SHIPPED = {name: load_prompt(name).text for name in PROMPTS.values()}
 ITEM = Item(item="vid 1/é", candidate="A dog runs.", references=("a dog", "an animal runs"))
 ANSWER = "Accuracy: [[85]]\nCompleteness: [[70]]\nConciseness: [[90]]\nRelevance: [[75]]"
+
+
+def custom_id(item: str, model: str, version: str) -> str:
+    return custom_ids.custom_id(NAME, item, item, model, version)
 
 
 def build(more: str = "", model: str = "simulator/judge-1", prompts: Mapping[str, str] | None = None) -> GVEvalJob:
@@ -28,6 +34,10 @@ def build(more: str = "", model: str = "simulator/judge-1", prompts: Mapping[str
     job = restore_spec(text, prompts or SHIPPED, ["simulator"], name="night").job
     assert isinstance(job, GVEvalJob)
     return job
+
+
+def nothing_else() -> InMemoryRun:
+    return InMemoryRun(build(), [], lambda request: None)
 
 
 def request(more: str = "", item: Item = ITEM) -> Request:
@@ -50,7 +60,8 @@ def test_one_request_per_item_asks_for_log_probabilities() -> None:
         {"role": "user", "content": PROMPT.render(candidate=ITEM.candidate, references=ITEM.references)}
     ]
     assert request().provider == "simulator"
-    assert request().metadata == {"item": "vid 1/é", "stage": "judge", "prompt": f"{PROMPT.name}@{PROMPT.version}"}
+    asked_with = {"prompt": f"{PROMPT.name}@{PROMPT.version}", "prompt_sha256": PROMPT.sha256}
+    assert request().metadata == {"item": "vid 1/é", "stage": "judge", **asked_with}
 
 
 def test_params_go_into_every_body() -> None:
@@ -164,13 +175,13 @@ def test_custom_ids_are_safe_and_differ(one: str, other: str) -> None:
 def test_an_answer_gives_its_verdict(completion: Completion, outcome: Outcome) -> None:
     """Every answer is read at once, so that a judge that does not answer is noticed early."""
     settled = Answered(seq=9, custom_id="gveval-a-1", metadata={"item": "a"}, completion=completion)
-    assert list(build().on_settled(settled)) == [Verdict("gveval-a-1", outcome)]
+    assert list(build().on_settled(settled, nothing_else())) == [Verdict("gveval-a-1", outcome)]
 
 
 def test_a_failure_gives_nothing() -> None:
     """A failed request has no verdict and asks for nothing more."""
     failed = Failed(seq=9, custom_id="gveval-a-1", metadata={}, kind="row_refused", message="no")
-    assert list(build().on_settled(failed)) == []
+    assert list(build().on_settled(failed, nothing_else())) == []
 
 
 def test_requests_follow_the_items_alone() -> None:

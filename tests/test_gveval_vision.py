@@ -26,6 +26,7 @@ from providers.adapters import read_completion
 from providers.media.inlining import inline
 from providers.media.preparing import Prepared
 from providers.media.references import find_references
+from tests.harness.in_memory import InMemoryRun
 from tests.harness.pictures import encoded, size_and_colour
 from tests.harness.simulated import simulated
 from tests.harness.workplace import Workplace
@@ -245,7 +246,8 @@ async def test_a_judge_sees_the_picture_of_the_item(name: str, medium: str) -> N
     parsed = job.read_answer(completion)
     assert {score.mode.value for score in parsed.scores.values()} == {"expectation"}
     settled = Answered(seq=1, custom_id=request.custom_id, metadata={}, completion=completion)
-    assert list(job.on_settled(settled)) == [Verdict(request.custom_id, Outcome.OK)]
+    run = InMemoryRun(job, [], lambda request: None)
+    assert list(job.on_settled(settled, run)) == [Verdict(request.custom_id, Outcome.OK)]
 
 
 def flickr(path: Path, media: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.gveval import GVEvalJob
+from jobs.models import ModelName
 from jobs.registry import BudgetSpec
 from jobs.spec import LoadedSpec, load_spec, restore_spec
 from prompts.input_error import InputError
@@ -69,7 +70,7 @@ def test_common_keys_are_read(tmp_path: Path) -> None:
 def test_a_model_is_split_only_at_a_known_provider(tmp_path: Path, name: str, provider: str | None, model: str) -> None:
     """What stands before the slash is a provider only where the catalog has it."""
     job = job_of(load(tmp_path, SPEC.replace("simulator/judge-1", name)))
-    assert (job.provider, job.model) == (provider, model)
+    assert job.model == ModelName(provider, model)
 
 
 @pytest.mark.parametrize(
@@ -182,5 +183,5 @@ def test_a_recorded_spec_needs_no_dataset_and_has_none(tmp_path: Path) -> None:
 def test_the_shipped_example_loads() -> None:
     """The example names the embedded simulator and the shipped captions."""
     loaded = load_spec(EXAMPLE, PROVIDERS)
-    assert job_of(loaded).provider == "simulator"
+    assert job_of(loaded).model.provider == "simulator"
     assert len(list(loaded.job.items())) == 50

@@ -17,10 +17,10 @@ from orchestrator.estimates.decoding_media import decode_all
 from orchestrator.estimates.estimate import LaneEstimate, RunEstimate
 from orchestrator.estimates.verdicts import DiskRoom, Verdict, cap_met, disk_room, fits
 from orchestrator.making import check_usable
-from orchestrator.opening import SIMULATOR, Options, caps_of, is_run, media_root
+from orchestrator.opening import SIMULATOR, Options, caps_of, is_run, media_root, read_asked
 from orchestrator.reconcile import compare
 from orchestrator.requests_file import NewRow, RequestsFile
-from orchestrator.sources import Asked, Progress, check_path, read_source, silent
+from orchestrator.sources import Asked, Progress, check_path, silent
 from outputs.fold import RunState, fold
 from outputs.run_record import RunRecord, read_run_record
 from prompts.input_error import InputError
@@ -106,7 +106,7 @@ def make_plan(
         counter = PlanCounter(catalog.with_recorded(record.catalog), options.concurrency)
         _plan_recorded(plan, counter, state)
     else:
-        asked = read_source(source, catalog.providers, options.media_root)
+        asked = read_asked(source, catalog, options)
         folder = options.out or asked.default_out
         plan = Plan(source, folder, not is_run(folder))
         made = None if plan.is_new else read_run_record(folder)
