@@ -16,7 +16,7 @@ demo: setup  ## the main job on the embedded simulator: judge the shipped captio
 	$(BIN)/overnight run jobs/examples/gveval_ref_only.toml --out runs/demo
 	$(BIN)/overnight analyze runs/demo
 
-demo-local: $(VENV)/.local  ## a few captions judged by a small real model on this machine, with its log probabilities
+demo-local: $(VENV)/.local  ## all three evaluations in small on a small real model on this machine: a minute or two
 	$(BIN)/overnight demo --local
 
 $(VENV)/.local: $(VENV)/.ready
@@ -45,6 +45,8 @@ bench: setup
 	$(BIN)/python benchmarks/lanes.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/pictures.py --rows 500 --rounds 2
+	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/planted.py
 
 bench-million: setup  ## a million simulated rows, stopped half way: peak memory, and how soon the resume sends; 4 GB of disk
 	$(BIN)/python benchmarks/million.py

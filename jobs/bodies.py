@@ -32,8 +32,17 @@ def with_params(defaults: Mapping[str, Any], params: Mapping[str, Any]) -> dict[
 def check_params(
     params: Mapping[str, Any], source: Path | str, key: str = "params", reserved: Collection[str] = _RESERVED
 ) -> None:
-    """Raise InputError for a parameter that the job writes itself, or that has no form in JSON."""
+    """Raise InputError for a parameter that the job writes itself, or that has no form in JSON.
+
+    So for `n`: one answer of each request is read, and the others would be paid for nothing.
+    """
     for name, value in params.items():
+        if name == "n" and value != 1:
+            raise InputError(
+                "one answer of each request is read: for more there is repeats, or samples",
+                file=source,
+                field=f"{key}.n",
+            )
         if name in reserved:
             raise InputError("the job writes this key of the body itself", file=source, field=f"{key}.{name}")
         try:

@@ -3,7 +3,7 @@
 A file is checked whole before its first item comes out. Every fault is an `InputError` naming file, item and field.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -12,11 +12,14 @@ from pathlib import Path
 
 import msgspec
 
-from jobs import flickr8k
+from jobs import caption_table, composite, flickr8k, flickr8k_raw, foil, pascal50s, vatex
 from jobs.dataset_json import Value, read_entries
 from jobs.materials import Materials
 from jobs.media_pattern import check_pattern, fill, stem
+from jobs.prompt_sets import read_prompts
 from jobs.registry import DatasetSpec
+from jobs.row_tables import read_table
+from jobs.run_rows import read_run
 from jobs.sampling import sample
 from outputs.items import Item, Rating
 from prompts.input_error import InputError
@@ -56,11 +59,34 @@ class Holds(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A reader: what its items are, and the names that its media pattern may have places for."""
+    """A reader: what its items are, the names that its media pattern may have places for, whether it reads folders.
+
+    `heeds` has those of the keys `captions` and `columns` that it makes use of; to others the other is an error.
+    """
 
     read: Callable[[Path, DatasetSpec], Iterator[Item]]
     holds: Holds
     media_names: tuple[str, ...] = ()
+    folders: bool = False
+    heeds: tuple[str, ...] = ()
+
+
+def _with_captions(
+    read: Callable[[Path, Path | None, str | None], Iterator[Item]], media_names: tuple[str, ...]
+) -> Reader:
+    """A reader of two files, the second of which has captions that the first speaks of."""
+
+    def read_both(path: Path, spec: DatasetSpec) -> Iterator[Item]:
+        return read(path, None if spec.captions is None else Path(spec.captions), spec.media)
+
+    return Reader(read_both, Holds.CAPTIONS, media_names, heeds=("captions",))
+
+
+def _one_rating_each(lowest: float, highest: float) -> Reader:
+    def read(path: Path, spec: DatasetSpec) -> Iterator[Item]:
+        return flickr8k.read_one_rating_each(path, spec.media, lowest, highest)
+
+    return Reader(read, Holds.CAPTIONS, flickr8k.MEDIA_NAMES)
 
 
 READERS = {
@@ -68,6 +94,23 @@ READERS = {
     "flickr8k-expert": Reader(
         lambda path, spec: flickr8k.read_flickr8k_expert(path, spec.media), Holds.CAPTIONS, flickr8k.MEDIA_NAMES
     ),
+    "flickr8k-cf": _one_rating_each(0, 1),
+    "flickr8k-expert-raw": _with_captions(flickr8k_raw.read_expert_raw, flickr8k_raw.MEDIA_NAMES),
+    "flickr8k-cf-raw": _with_captions(flickr8k_raw.read_crowd_raw, flickr8k_raw.MEDIA_NAMES),
+    "composite": _with_captions(composite.read_composite, composite.MEDIA_NAMES),
+    "composite-json": _one_rating_each(composite.LOWEST, composite.HIGHEST),
+    "pascal-50s": _with_captions(pascal50s.read_pascal50s, pascal50s.MEDIA_NAMES),
+    "foil": _with_captions(foil.read_foil, foil.MEDIA_NAMES),
+    "vatex-eval": Reader(lambda path, spec: vatex.read_vatex_eval(path, spec.media), Holds.CAPTIONS, vatex.MEDIA_NAMES),
+    "caption-table": Reader(
+        lambda path, spec: caption_table.read_caption_table(path, spec.columns, spec.media),
+        Holds.CAPTIONS,
+        caption_table.MEDIA_NAMES,
+        heeds=("columns",),
+    ),
+    "prompts": Reader(read_prompts, Holds.PROMPTS, heeds=("columns",)),
+    "table": Reader(read_table, Holds.ROWS, heeds=("columns",)),
+    "run": Reader(lambda path, spec: read_run(path, spec.columns), Holds.ROWS, folders=True, heeds=("columns",)),
 }
 
 
@@ -97,8 +140,29 @@ def open_dataset(
             raise InputError("at least 1 item", file=source, field=f"{key}.{name}")
     if spec.media is not None:
         check_pattern(spec.media, reader.media_names, source, f"{key}.media")
-    path = materials.file(spec.path, f"{key}.path")
+    for name in ("captions", "columns"):
+        if getattr(spec, name) and name not in reader.heeds:
+            raise InputError("is nothing that this reader makes use of", file=source, field=f"{key}.{name}")
+    if spec.captions is not None:
+        captions = materials.file(spec.captions, f"{key}.captions")
+        spec = msgspec.structs.replace(spec, captions=str(captions))
+    path = materials.file(spec.path, f"{key}.path", or_folder=reader.folders)
     return partial(_read, reader, path, spec, materials)
+
+
+def open_datasets(
+    specs: Sequence[DatasetSpec], materials: Materials, usual: str, *holds: Holds, key: str = "datasets"
+) -> list[Callable[[], Iterator[Item]]]:
+    """`open_dataset` for each table of a list. Their names tell several of them apart. Raises InputError."""
+    source, names = materials.source, [spec.name for spec in specs]
+    if not names:
+        raise InputError("names no dataset", file=source, field=key)
+    for place, name in enumerate(names):
+        if len(names) > 1 and not name.strip():
+            raise InputError("is missing: of several, each has a name", file=source, field=f"{key}[{place}].name")
+        if name in names[:place]:
+            raise InputError(f"{name!r} stands twice", file=source, field=f"{key}[{place}].name")
+    return [open_dataset(spec, materials, usual, *holds, key=f"{key}[{place}]") for place, spec in enumerate(specs)]
 
 
 def _read(reader: Reader, path: Path, spec: DatasetSpec, materials: Materials) -> Iterator[Item]:

@@ -1,7 +1,10 @@
 """G-VEval: a judge rates captions, and each score is an expectation over the judge's own token probabilities.
 
-One request per item, with log probabilities always asked for. Source of the method: Tong et al., AAAI 2025,
-arXiv 2412.13647. What the scores mean is read from the raw answers later, by the parser that the prompt's header names.
+One request per item, with log probabilities asked for. Source of the method: Tong et al., AAAI 2025, arXiv 2412.13647.
+What the scores mean is read from the raw answers later, by the parser that the prompt's header names.
+
+For a judge that gives no log probabilities, and only where the spec says so, `samples` requests per item take their
+place: their mean estimates the same expectation, more coarsely. Each row says that it is one of so many samples.
 
 A judge sees the references (ref-only), the picture or clip (ref-free), or both (combined); in ref-only no picture is
 ever sent, whatever the dataset has. The words come first and the picture after them, so that a judge knows what to look
@@ -38,13 +41,15 @@ PROMPTS = {  # what a spec without a prompt asks
     (COMBINED, Medium.PICTURE): "gveval_combined",
     (COMBINED, Medium.CLIP): "gveval_combined_accr",
 }
+_SAMPLED = "with samples no log probabilities are asked for: take one of the two"
 
 
 class GVEvalSpec(JobSpec, frozen=True, kw_only=True):
     """The spec of a G-VEval run.
 
     `medium` (picture or clip), `detail`, `frames` and `layout` are for the modes that show one; a prompt that is not
-    given is the shipped one for mode and medium.
+    given is the shipped one for mode and medium. `top_logprobs` are 20 where neither it nor `samples` is given. The
+    requests of `samples` are equal but for their ids, so that equal requests must not be bought once (`--dedupe`).
     """
 
     model: str
@@ -55,7 +60,8 @@ class GVEvalSpec(JobSpec, frozen=True, kw_only=True):
     detail: str | None = None
     frames: int | None = None
     layout: str | None = None
-    top_logprobs: Annotated[int, msgspec.Meta(ge=5, le=20)] = 20
+    top_logprobs: Annotated[int, msgspec.Meta(ge=5, le=20)] | None = None
+    samples: Annotated[int, msgspec.Meta(ge=2, le=100)] | None = None
 
     def __post_init__(self) -> None:
         if not self.prompt:
@@ -69,7 +75,8 @@ class GVEvalSpec(JobSpec, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class GVEvalJob:
-    """Asks `model` to rate every item once. `options` are the keys of the body beside `model` and `messages`.
+    """Asks `model` to rate every item, once or `samples` times. `options` are the keys of the body beside `model` and
+    `messages`.
 
     `showing` is None where no picture is sent; else the items' files lie under `media_root`.
     """
@@ -81,6 +88,7 @@ class GVEvalJob:
     read_items: Callable[[], Iterator[Item]]
     showing: Showing | None = None
     media_root: Path = Path()
+    samples: int | None = None
     name: str = NAME
     follows_up: bool = True  # with verdicts
 
@@ -90,11 +98,19 @@ class GVEvalJob:
         return items if self.showing is None else self.showing.with_digests(items, self.media_root)
 
     def start(self, items: Iterable[Item]) -> Iterator[Request]:
-        """One request per item, in the items' order."""
-        return map(self._request, items)
+        """The requests for each item, in the items' order."""
+        for item in items:
+            body = chat_body(self.model.model, [user(self._content(item))], self.options)
+            if self.samples is None:
+                yield self._request(item, body)
+            for repeat in range(self.samples or 0):
+                yield self._request(item, body, repeat, repeat=repeat, samples=self.samples)
 
     def expected(self, items: Iterable[Item]) -> Iterator[Expected]:  # noqa: ARG002
         return iter(())
+
+    def notes(self) -> tuple[str, ...]:
+        return ()
 
     def on_settled(self, settled: Answered | Failed, run: RunReader) -> Iterable[Request | Verdict]:  # noqa: ARG002
         """The verdict on an answer; nothing follows from a failure."""
@@ -102,14 +118,13 @@ class GVEvalJob:
             return ()
         return (Verdict(settled.custom_id, self.read_answer(settled.completion).outcome),)
 
-    def _request(self, item: Item) -> Request:
-        body = chat_body(self.model.model, [user(self._content(item))], self.options)
+    def _request(self, item: Item, body: dict[str, Any], *part: int, **metadata: Any) -> Request:
         asked_with = prompt_metadata(self.prompt)
         return Request(
-            custom_id=custom_id(NAME, item.item, item.item, self.model.model, asked_with["prompt"]),
+            custom_id=custom_id(NAME, item.item, item.item, self.model.model, asked_with["prompt"], *part),
             body=body,
             provider=self.model.provider,
-            metadata={"item": item.item, "stage": "judge", **asked_with},
+            metadata={"item": item.item, "stage": "judge", **metadata, **asked_with},
         )
 
     def _content(self, item: Item) -> str | list[dict[str, Any]]:
@@ -129,9 +144,11 @@ def build(spec: GVEvalSpec, materials: Materials) -> GVEvalJob:
     prompt = materials.prompt(spec.prompt)
     _check_variables(prompt, spec.mode, showing)
     options, read = _options(spec, materials), reader_for(prompt)
+    if not read.dimensions:
+        raise InputError(f"{prompt.parser!r} reads no scores", file=prompt.source, field="parser")
     read_items = open_dataset(spec.dataset, materials, "msvd-eval", Holds.CAPTIONS)
     root = materials.media_root or materials.file(spec.dataset.path, "dataset.path").parent
-    return GVEvalJob(prompt, model, options, read, read_items, showing, root)
+    return GVEvalJob(prompt, model, options, read, read_items, showing, root, spec.samples)
 
 
 def _showing(spec: GVEvalSpec, source: Path | str) -> Showing | None:
@@ -181,22 +198,24 @@ def _check_variables(prompt: Prompt, mode: str, showing: Showing | None) -> None
 
 
 def _options(spec: GVEvalSpec, materials: Materials) -> dict[str, Any]:
-    usual = {"temperature": 1, "logprobs": True, "top_logprobs": spec.top_logprobs, "max_tokens": 800}
-    options = with_params(usual, spec.params)
+    if spec.samples is not None and spec.top_logprobs is not None:
+        raise InputError(_SAMPLED, file=materials.source, field="top_logprobs")
     check_params(spec.params, materials.source)
-    fault = _fault(spec.params, options["top_logprobs"])
+    listed = {} if spec.samples is not None else {"logprobs": True, "top_logprobs": spec.top_logprobs or 20}
+    options = with_params({"temperature": 1, **listed, "max_tokens": 800}, spec.params)
+    fault = _fault(spec, options)
     if fault is not None:
         raise InputError(fault[1], file=materials.source, field=f"params.{fault[0]}")
     return options
 
 
-def _fault(params: dict[str, Any], top_logprobs: Any) -> tuple[str, str] | None:
+def _fault(spec: GVEvalSpec, options: dict[str, Any]) -> tuple[str, str] | None:
     """(key, what is wrong with it) of parameters under which there would be no expectation to take."""
-    if params.get("n", 1) != 1:
-        return "n", "one answer per caption: the expectation comes from its log probabilities"
-    if params.get("logprobs", True) is not True:
-        return "logprobs", "must be on: the score is an expectation over them"
-    if type(top_logprobs) is not int or not 5 <= top_logprobs <= 20:
+    if spec.samples is not None:
+        return next(((name, _SAMPLED) for name in ("logprobs", "top_logprobs") if name in options), None)
+    if options["logprobs"] is not True:
+        return "logprobs", "must be on: the score is an expectation over them; without them there is samples = 2 to 100"
+    if type(options["top_logprobs"]) is not int or not 5 <= options["top_logprobs"] <= 20:
         return "top_logprobs", "a whole number from 5 to 20"
     return None
 

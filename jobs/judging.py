@@ -11,7 +11,7 @@ from typing import Any
 from jobs.bodies import chat_body, check_params, prompt_metadata, user, with_params
 from jobs.custom_ids import custom_id
 from jobs.materials import Materials
-from jobs.models import ModelName, read_models
+from jobs.models import ModelName, bare_name, read_models
 from jobs.protocol import Answered, Request, Verdict
 from prompts.input_error import InputError
 from prompts.parsers import AnswerReader, reader_for
@@ -44,12 +44,21 @@ class Judging:
         return len(self.judges) * self.repeats * (1 if self.swap is None else 2)
 
     def requests(
-        self, prefix: str, readable: str, parts: Sequence[str | int], variables: Mapping[str, Any], **metadata: Any
+        self,
+        prefix: str,
+        readable: str,
+        parts: Sequence[str | int],
+        variables: Mapping[str, Any],
+        *,
+        authors: Sequence[str] = (),
+        **metadata: Any,
     ) -> Iterator[Request]:
         """The requests about one row, which `parts` tells from all others; `metadata` says what the row is.
 
-        Each says besides: `stage`, `repeat` from 0, `swapped`, and which prompt it was asked with.
+        Each says besides: `stage`, `repeat` from 0, `swapped`, and which prompt it was asked with; and where `authors`
+        are given, the names of the models whose texts are judged, `self_preference`: whether the judge is one of them.
         """
+        own = {bare_name(author) for author in authors}
         asked_with = prompt_metadata(self.prompt)
         for swapped in (False,) if self.swap is None else (False, True):
             shown = self._exchanged(variables) if swapped else variables
@@ -59,6 +68,8 @@ class Judging:
                 for repeat in range(self.repeats):
                     key = (*parts, str(judge), asked_with["prompt"], repeat, int(swapped))
                     told = {**metadata, "stage": self.stage, "repeat": repeat, "swapped": swapped, **asked_with}
+                    if own:
+                        told["self_preference"] = bare_name(judge.model) in own
                     yield Request(
                         custom_id=custom_id(prefix, readable, *key), body=body, provider=judge.provider, metadata=told
                     )
@@ -78,7 +89,7 @@ def make_judging(
     *,
     judges: Sequence[str],
     prompt: str,
-    variables: Sequence[str],
+    variables: Sequence[str] | None,
     params: Mapping[str, Any],
     repeats: int = 1,
     swap: tuple[str, str] | None = None,
@@ -87,13 +98,13 @@ def make_judging(
 ) -> Judging:
     """Check what a spec says of its judges. Raises InputError.
 
-    `variables` are what the job can fill in: the prompt may want no others. `keys` says what the spec calls `judges`,
-    `prompt`, `params` and `repeats`, where it calls them otherwise.
+    `variables` are what the job can fill in: the prompt may want no others; None where only the rows say that. `keys`
+    says what the spec calls `judges`, `prompt`, `params` and `repeats`, where it calls them otherwise.
     """
     key = {name: name for name in ("judges", "prompt", "params", "repeats")} | dict(keys or {})
     found = materials.prompt(prompt, key["prompt"])
     for name in found.variables:
-        if name not in variables:
+        if variables is not None and name not in variables:
             what = f"{name!r} is not there for this prompt; there is: {', '.join(variables)}"
             raise InputError(what, file=found.source, field="variables")
     if not 1 <= repeats <= MOST_REPEATS:
@@ -101,4 +112,7 @@ def make_judging(
         raise InputError(what, file=materials.source, field=key["repeats"])
     check_params(params, materials.source, key["params"])
     models = read_models(judges, materials.providers, materials.source, key["judges"])
-    return Judging(found, models, reader_for(found), with_params(USUAL, params), repeats, swap, stage)
+    read = reader_for(found)
+    if not read.dimensions:
+        raise InputError(f"parser {found.parser!r} reads no scores", file=found.source, field="parser")
+    return Judging(found, models, read, with_params(USUAL, params), repeats, swap, stage)

@@ -170,5 +170,8 @@ class ManifestJob:
     def expected(self, items: Iterable[Item]) -> Iterable[Expected]:  # noqa: ARG002
         return ()
 
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
     def on_settled(self, settled: Answered | Failed, run: RunReader) -> Iterable[Request | Verdict]:  # noqa: ARG002
         return ()

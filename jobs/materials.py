@@ -46,10 +46,13 @@ class Materials:
             raise InputError(what, file=self.source, field=key)
         return found
 
-    def file(self, name: str, key: str) -> Path:
-        """The file that the spec's `key` names. Raises InputError where there is none; a recorded spec reads none."""
+    def file(self, name: str, key: str, *, or_folder: bool = False) -> Path:
+        """The file that the spec's `key` names, or the folder where that will do; a recorded spec reads none.
+
+        Raises InputError where there is none.
+        """
         path = (self.folder or Path()) / name
-        if self.folder is not None and not path.is_file():
+        if self.folder is not None and not path.is_file() and not (or_folder and path.is_dir()):
             raise InputError(f"no such file: {path}", file=self.source, field=key)
         return path
 

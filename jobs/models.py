@@ -18,6 +18,11 @@ class ModelName:
         return self.model if self.provider is None else f"{self.provider}/{self.model}"
 
 
+def bare_name(model: str) -> str:
+    """What stands behind the last slash of a model's name: one model may have several providers and spellings."""
+    return model.rpartition("/")[2].lower()
+
+
 def read_model(name: str, providers: Collection[str], source: Path | str, key: str = "model") -> ModelName:
     """The model that a spec's `key` names. Raises InputError where it names none."""
     provider, slash, model = name.partition("/")

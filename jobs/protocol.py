@@ -96,5 +96,8 @@ class Job(Protocol):
     def expected(self, items: Iterable[Item]) -> Iterable[Expected]:
         """The requests that will follow from answers; none where `start` yields them all."""
 
+    def notes(self) -> tuple[str, ...]:
+        """What readers of the results should know, in plain sentences, such as that a judge judges its own answers."""
+
     def on_settled(self, settled: Answered | Failed, run: RunReader) -> Iterable[Request | Verdict]:
         """Requests and verdicts that follow from one settlement."""

@@ -83,7 +83,11 @@ class JobKind:
 
 MOST_USD = 1e9  # a cap above it is a slip of the pen, or `inf`
 KINDS = {  # each module has a JobKind by the name KIND
+    "ask": "jobs.ask",
     "gveval": "jobs.gveval",
+    "ice": "jobs.ice.job",
+    "judge": "jobs.judge",
+    "rse": "jobs.rse",
 }
 
 

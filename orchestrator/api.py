@@ -54,6 +54,8 @@ async def run(
     for_: timedelta | str | None = None,
     dedupe: bool | None = None,
     media_root: str | Path | None = None,
+    prompts: str | Path | None = None,
+    first: int | None = None,
     allow_unpriced: bool = False,
     thresholds: Mapping[str, float] | None = None,
     on_engine: Callable[[Engine], None] | None = None,
@@ -73,6 +75,8 @@ async def run(
         for_: have all answers in this time, in place of `until`: a timedelta or "8h".
         dedupe: send equal requests once, and write the answer for all of them; by default as the run did before.
         media_root: the folder that pictures and clips lie in; by default the manifest's, or the dataset's.
+        prompts: a folder of prompts that go over the shipped ones of the same name.
+        first: only so many items of each dataset, or rows of a manifest; a larger number later adds to the run.
         allow_unpriced: send also what nobody knows the price of; it is shown as unpriced.
         thresholds: when to give up, such as {"failures_in_row": 20}; over those of the catalog file.
         on_engine: is handed the engine before the first call, to watch it (`Watcher`) or to drain it.
@@ -96,6 +100,8 @@ async def run(
         for_=for_,
         dedupe=dedupe,
         media_root=media_root,
+        prompts=prompts,
+        first=first,
         allow_unpriced=allow_unpriced,
         thresholds=thresholds or {},
     )
@@ -123,6 +129,8 @@ async def responses(
     for_: timedelta | str | None = None,
     dedupe: bool | None = None,
     media_root: str | Path | None = None,
+    prompts: str | Path | None = None,
+    first: int | None = None,
     allow_unpriced: bool = False,
     thresholds: Mapping[str, float] | None = None,
     on_engine: Callable[[Engine], None] | None = None,
@@ -142,6 +150,8 @@ async def responses(
         for_=for_,
         dedupe=dedupe,
         media_root=media_root,
+        prompts=prompts,
+        first=first,
         allow_unpriced=allow_unpriced,
         thresholds=thresholds or {},
     )
@@ -169,6 +179,8 @@ def plan(
     until: datetime | str | None = None,
     for_: timedelta | str | None = None,
     media_root: str | Path | None = None,
+    prompts: str | Path | None = None,
+    first: int | None = None,
     decode_media: bool = False,
 ) -> Plan:
     """What `run` would send with the same arguments, lane by lane, without sending. Raises InputError.
@@ -184,5 +196,7 @@ def plan(
         until=until,
         for_=for_,
         media_root=media_root,
+        prompts=prompts,
+        first=first,
     )
     return make_plan(Path(source), options, decode_media=decode_media)

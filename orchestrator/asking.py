@@ -28,6 +28,8 @@ def options_of(
     for_: timedelta | str | None = None,
     dedupe: bool | None = None,
     media_root: str | Path | None = None,
+    prompts: str | Path | None = None,
+    first: int | None = None,
     allow_unpriced: bool = False,
     thresholds: Iterable[str] | Mapping[str, float] = (),
 ) -> Options:
@@ -42,6 +44,8 @@ def options_of(
         deadline=read_deadline(until, for_),
         dedupe=dedupe,
         media_root=None if media_root is None else Path(media_root),
+        prompts=None if prompts is None else Path(prompts),
+        first=first,
         allow_unpriced=allow_unpriced,
         thresholds=_thresholds(thresholds),
     )

@@ -30,7 +30,6 @@ class Fit(IntEnum):
     HELD = 2  # not even if all that is in flight turned out to cost nothing: only a higher cap lets it go
     PREPARING = 3  # its pictures are not ready yet
     GONE = 4  # it cannot be sent, and has been given up
-    ASIDE = 5  # its stage is paused: it stays unsent
 
 
 _RESERVED, _WAIT, _HELD = Fit.RESERVED, Fit.WAIT, Fit.HELD  # a look-up in the enum costs as much as the sums do

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli_local import demo_local, serve_local
+from orchestrator.cli_local import demo_local, serve_local, simulate
 from orchestrator.cli_options import (
     Accept,
     AllowUnpriced,
@@ -18,11 +18,13 @@ from orchestrator.cli_options import (
     Config,
     DecodeMedia,
     Dedupe,
+    First,
     For,
     Json,
     MediaRootOption,
     OnStop,
     Out,
+    Prompts,
     Quiet,
     Run,
     Simulate,
@@ -31,6 +33,7 @@ from orchestrator.cli_options import (
     Until,
 )
 from orchestrator.cli_providers import check, prices, providers
+from orchestrator.cli_specs import build, jobs
 from orchestrator.cli_steering import pause, print_json, set_, stop, unpause
 
 
@@ -97,6 +100,8 @@ def run(
     for_: For = None,
     dedupe: Dedupe = None,
     media_root: MediaRootOption = None,
+    prompts: Prompts = None,
+    first: First = None,
     allow_unpriced: AllowUnpriced = False,
     threshold: Threshold = None,
     on_stop: OnStop = None,
@@ -126,6 +131,8 @@ def run(
         for_=for_,
         dedupe=dedupe,
         media_root=media_root,
+        prompts=prompts,
+        first=first,
         allow_unpriced=allow_unpriced,
         thresholds=threshold or (),
     )
@@ -176,10 +183,10 @@ def resume(
 @app.command()
 def demo(
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run folder; by default runs/demo, or runs/demo-local.")
+        Path | None, typer.Option("--out", "-o", help="By default runs/demo, or runs/demo-local with a folder for each.")
     ] = None,
     local: Annotated[
-        bool, typer.Option("--local", help="A few captions, on a small real model that is started for it.")
+        bool, typer.Option("--local", help="All three evaluations in small, on a real model started for it.")
     ] = False,
 ) -> None:
     """Judge the shipped captions on the embedded simulator, and correlate the scores with their ratings.
@@ -212,6 +219,8 @@ def plan(
     until: Until = None,
     for_: For = None,
     media_root: MediaRootOption = None,
+    prompts: Prompts = None,
+    first: First = None,
     decode_media: DecodeMedia = False,
     as_json: Json = False,
 ) -> None:
@@ -232,6 +241,8 @@ def plan(
         until=until,
         for_=for_,
         media_root=media_root,
+        prompts=prompts,
+        first=first,
     )
     made = make_plan(source, options, decode_media=decode_media)
     print_json(made.to_json()) if as_json else show_plan(made)
@@ -250,11 +261,14 @@ def status(run_folder: Run, as_json: Json = False) -> None:
     print_json(read.to_json()) if as_json else show_status(read)
 
 
+for starting in (jobs, build):
+    app.command()(starting)
 for looking in (providers, check, prices):
     app.command()(looking)
 for steering in (pause, unpause, stop):
     app.command()(steering)
 app.command(name="set")(set_)
+app.command()(simulate)
 app.command(name="serve-local")(serve_local)
 
 
@@ -327,55 +341,6 @@ def analyze(
     from orchestrator.running import analyze_command
 
     analyze_command(run_folder, include_sampled=include_sampled, as_json=as_json)
-
-
-@app.command()
-def simulate(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
-    seed: Annotated[int, typer.Option(help="Another seed gives other answers and faults.")] = 0,
-    latency_s: Annotated[float, typer.Option(help="Mean seconds per answer.")] = 0.05,
-    latency_spread: Annotated[float, typer.Option(help="Relative spread of the latency.")] = 0.5,
-    error_rate: Annotated[float, typer.Option(help="Share of calls answered 500.")] = 0.0,
-    throttle_rate: Annotated[float, typer.Option(help="Share of calls answered 429.")] = 0.0,
-    malformed_rate: Annotated[float, typer.Option(help="Share of 200s whose body is not JSON.")] = 0.0,
-    drop_rate: Annotated[float, typer.Option(help="Share of calls whose connection is dropped.")] = 0.0,
-    hang_rate: Annotated[float, typer.Option(help="Share of calls that are never answered.")] = 0.0,
-    rpm: Annotated[float | None, typer.Option(help="Requests a minute; beyond them 429.")] = None,
-    tpm: Annotated[float | None, typer.Option(help="Tokens a minute; beyond them 429.")] = None,
-    burst_s: Annotated[float, typer.Option(help="Seconds of a limit that may be used at once.")] = 60.0,
-    rate_headers: Annotated[bool, typer.Option("--headers/--no-headers", help="Tell limits in headers.")] = True,
-    change_at_s: Annotated[float | None, typer.Option(help="After so many seconds the limits change.")] = None,
-    change_factor: Annotated[float, typer.Option(help="What the limits are multiplied by then.")] = 1.0,
-    storm_until_s: Annotated[float, typer.Option(help="Until then every call is answered 429.")] = 0.0,
-    throttle_wait_s: Annotated[float, typer.Option(help="What a 429 asks to wait; 0: it does not say.")] = 1.0,
-) -> None:
-    """Serve simulated models on loopback, with faults on demand, speaking OpenAI's chat completions.
-
-    Point a provider at it in overnight.toml: protocol = "openai", base_url = "http://127.0.0.1:8000/v1", free = true.
-
-    Example: overnight simulate --port 8000 --error-rate 0.05
-    """
-    from orchestrator.running import simulate_command
-
-    simulate_command(
-        port,
-        seed=seed,
-        latency_s=latency_s,
-        latency_spread=latency_spread,
-        error_rate=error_rate,
-        throttle_rate=throttle_rate,
-        malformed_rate=malformed_rate,
-        drop_rate=drop_rate,
-        hang_rate=hang_rate,
-        rpm=rpm,
-        tpm=tpm,
-        burst_s=burst_s,
-        rate_headers=rate_headers,
-        change_at_s=change_at_s,
-        change_factor=change_factor,
-        storm_until_s=storm_until_s,
-        throttle_wait_s=throttle_wait_s,
-    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands around the real model on this machine: `serve-local`, and `demo --local`."""
+"""The commands that serve on this machine: the simulator, the real model, and the demonstration on that."""
 
 import contextlib
 import signal
@@ -10,6 +10,7 @@ import typer
 
 JUDGES_BADLY = "So small a model judges badly"
 FREE_PORT = 0
+EVALUATIONS = ("gveval", "rse", "ice")  # each has a spec `..._local.toml` among the examples
 
 
 def serve_local(
@@ -37,10 +38,60 @@ def serve_local(
     raise typer.Exit(1)
 
 
-def demo_local(folder: Path) -> int:
-    """Judge twelve captions on the local model, through the ordinary engine, and analyse them; returns the exit code.
+def simulate(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    seed: Annotated[int, typer.Option(help="Another seed gives other answers and faults.")] = 0,
+    latency_s: Annotated[float, typer.Option(help="Mean seconds per answer.")] = 0.05,
+    latency_spread: Annotated[float, typer.Option(help="Relative spread of the latency.")] = 0.5,
+    error_rate: Annotated[float, typer.Option(help="Share of calls answered 500.")] = 0.0,
+    throttle_rate: Annotated[float, typer.Option(help="Share of calls answered 429.")] = 0.0,
+    malformed_rate: Annotated[float, typer.Option(help="Share of 200s whose body is not JSON.")] = 0.0,
+    drop_rate: Annotated[float, typer.Option(help="Share of calls whose connection is dropped.")] = 0.0,
+    hang_rate: Annotated[float, typer.Option(help="Share of calls that are never answered.")] = 0.0,
+    rpm: Annotated[float | None, typer.Option(help="Requests a minute; beyond them 429.")] = None,
+    tpm: Annotated[float | None, typer.Option(help="Tokens a minute; beyond them 429.")] = None,
+    burst_s: Annotated[float, typer.Option(help="Seconds of a limit that may be used at once.")] = 60.0,
+    rate_headers: Annotated[bool, typer.Option("--headers/--no-headers", help="Tell limits in headers.")] = True,
+    change_at_s: Annotated[float | None, typer.Option(help="After so many seconds the limits change.")] = None,
+    change_factor: Annotated[float, typer.Option(help="What the limits are multiplied by then.")] = 1.0,
+    storm_until_s: Annotated[float, typer.Option(help="Until then every call is answered 429.")] = 0.0,
+    throttle_wait_s: Annotated[float, typer.Option(help="What a 429 asks to wait; 0: it does not say.")] = 1.0,
+) -> None:
+    """Serve simulated models on loopback, with faults on demand, speaking OpenAI's chat completions.
 
-    The server lives as long as the run. Raises InputError where a package is missing.
+    Point a provider at it in overnight.toml: protocol = "openai", base_url = "http://127.0.0.1:8000/v1", free = true.
+
+    Example: overnight simulate --port 8000 --error-rate 0.05
+    """
+    from orchestrator.running import simulate_command
+
+    simulate_command(
+        port,
+        seed=seed,
+        latency_s=latency_s,
+        latency_spread=latency_spread,
+        error_rate=error_rate,
+        throttle_rate=throttle_rate,
+        malformed_rate=malformed_rate,
+        drop_rate=drop_rate,
+        hang_rate=hang_rate,
+        rpm=rpm,
+        tpm=tpm,
+        burst_s=burst_s,
+        rate_headers=rate_headers,
+        change_at_s=change_at_s,
+        change_factor=change_factor,
+        storm_until_s=storm_until_s,
+        throttle_wait_s=throttle_wait_s,
+    )
+
+
+def demo_local(folder: Path) -> int:
+    """Run all three evaluations in small on the local model, through the ordinary engine, and analyse each.
+
+    Each is a run folder of its own within `folder`, and the server lives as long as they all. Returns the exit code:
+    that of the first run that does not end with 0, after which nothing follows. Raises InputError where a package is
+    missing.
     """
     from importlib.resources import as_file, files
 
@@ -54,11 +105,13 @@ def demo_local(folder: Path) -> int:
         _catalog(server.base_url) as config,
     ):
         say(f"{MODEL}, a real model, answers on this machine: nothing is simulated")
-        code = run_command(examples / "gveval_local.toml", Options(out=folder, config=config))
-    if code == 0:
-        analyze_command(folder, include_sampled=False, as_json=False)
-        typer.echo(f"{JUDGES_BADLY}: these numbers show that real log probabilities flow, and nothing of quality.")
-    return code
+        for name in EVALUATIONS:
+            code = run_command(examples / f"{name}_local.toml", Options(out=folder / name, config=config))
+            if code != 0:
+                return code
+            analyze_command(folder / name, include_sampled=False, as_json=False)
+    typer.echo(f"{JUDGES_BADLY}: its numbers show that all three evaluations work, and say nothing of quality.")
+    return 0
 
 
 @contextlib.contextmanager

@@ -33,6 +33,13 @@ MediaRootOption = Annotated[
     Path | None,
     typer.Option("--media-root", help="The folder of pictures and clips, in place of the manifest's or the dataset's."),
 ]
+First = Annotated[
+    int | None,
+    typer.Option("--first", metavar="N", help="Only the first N items of each dataset, or rows of a manifest."),
+]
+Prompts = Annotated[
+    Path | None, typer.Option("--prompts", metavar="DIR", help="A folder of prompts that go over the shipped ones.")
+]
 DecodeMedia = Annotated[
     bool,
     typer.Option("--decode-media", help="Decode every picture and clip to its end, too; a run does so row by row."),

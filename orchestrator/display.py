@@ -79,7 +79,7 @@ def _notes(lane: LaneProgress) -> list[str]:
 def _cells(lane: LaneProgress) -> tuple[str, ...]:
     return (
         lane.name,
-        f"{lane.answered:,}/{lane.asked:,}",
+        f"{lane.answered:,}/{_in_all(lane)}",
         f"{lane.failed:,}",
         f"{lane.in_flight:,}",
         f"{lane.rate:,.1f}",
@@ -89,11 +89,16 @@ def _cells(lane: LaneProgress) -> tuple[str, ...]:
     )
 
 
+def _in_all(lane: LaneProgress) -> str:
+    """How many requests there are; with a tilde where more will follow from answers, and how many that is in all."""
+    return f"{lane.asked:,}" if lane.about <= lane.asked else f"~{lane.about:,}"
+
+
 def line(progress: Progress) -> str:
     """One line for a log file."""
     total = progress.total
     parts = [
-        f"{total.answered:,}/{total.asked:,} answered",
+        f"{total.answered:,}/{_in_all(total)} answered",
         f"{total.failed:,} failed",
         f"{total.in_flight:,} in flight",
         f"{total.rate:,.1f}/s",

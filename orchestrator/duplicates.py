@@ -1,6 +1,7 @@
 """Equal requests, bought once: the first of them is sent, and its answer is written for all, each time as such.
 
-Equal is what has the same fingerprint: provider, path and body. Memory: about 150 bytes for each distinct request.
+Equal is what has the same fingerprint (provider, path and body), but for a question that is to be asked several times:
+rows whose metadata differ in `repeat` are different. Memory: about 150 bytes for each distinct request.
 """
 
 import time
@@ -16,11 +17,18 @@ from outputs.fold import RowFlag, RunState
 from outputs.journal import Journal, Log
 from outputs.line_by_seq import line_by_seq
 from outputs.log_reader import read_records
-from outputs.records import RequestHead, RequestLine, ResponseLine
+from outputs.records import NO_METADATA, RequestHead, RequestLine, RequestMetadata, ResponseLine
 from providers.wire import Failure
 
 _FEW = 64  # answers that are looked up one by one; for more of them the whole file is read
 _decode = msgspec.json.Decoder(ResponseLine).decode
+_metadata = msgspec.json.Decoder(RequestMetadata | None).decode
+
+
+def _question(fingerprint: str, metadata: RequestMetadata) -> bytes:
+    """What equal requests have in common; `fingerprint` is in hex."""
+    repeat = b"" if metadata.repeat is None else msgspec.json.encode(metadata.repeat)
+    return bytes.fromhex(fingerprint) + repeat
 
 
 class Duplicates:
@@ -37,12 +45,13 @@ class Duplicates:
         """Let the rows that earlier sessions answered lead."""
         for row, (_, head) in enumerate(read_records(self._folder / Log.REQUESTS.file_name, RequestHead)):
             if row < len(state) and state.flags[row] & RowFlag.ANSWERED:
-                self._leaders.setdefault(bytes.fromhex(head.fingerprint), row)
+                self._leaders.setdefault(_question(head.fingerprint, head.metadata or NO_METADATA), row)
 
     def follows(self, row: int, state: RunState, requests: RequestsFile) -> bool:
         """Whether another row is, or will be, answered for this one too; else this one leads from now on."""
-        fingerprint = bytes.fromhex(bytes(requests.read(row).fingerprint)[1:-1].decode())
-        leader = self._leaders.get(fingerprint)
+        request = requests.read(row)
+        question = _question(bytes(request.fingerprint)[1:-1].decode(), _metadata(request.metadata) or NO_METADATA)
+        leader = self._leaders.get(question)
         if leader == row:
             return False
         if leader is not None and state.flags[leader] & RowFlag.ANSWERED:
@@ -51,7 +60,7 @@ class Duplicates:
         if leader is not None and state.is_open(leader):
             self._followers.setdefault(leader, []).append(row)
             return True
-        self._leaders[fingerprint] = row
+        self._leaders[question] = row
         return False
 
     def copy_earlier(self, state: RunState, requests: RequestsFile, journal: Journal) -> Iterator[PendingSettlement]:

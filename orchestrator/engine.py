@@ -16,7 +16,7 @@ from functools import partial
 from jobs.protocol import Job, RunReader
 from orchestrator.amounts import duration
 from orchestrator.attempts import Attempts
-from orchestrator.budget import Budget, Caps, Fit
+from orchestrator.budget import Budget, Caps
 from orchestrator.deadline import Deadline
 from orchestrator.deciding import EndLane
 from orchestrator.duplicates import Duplicates
@@ -25,6 +25,7 @@ from orchestrator.lane import Lane
 from orchestrator.lanes import LaneMaker
 from orchestrator.lateness import look_at_deadline, next_look_s
 from orchestrator.media_stage import MediaStage
+from orchestrator.paused_stages import PausedStages
 from orchestrator.requests_file import NewRow, RequestsFile
 from orchestrator.retry import Policies
 from orchestrator.sending import Slot, watch_time_outs
@@ -66,12 +67,13 @@ class Engine:
     preflight: Preflight | None = None  # of the pictures of requests that the job derives
     media: MediaStage | None = None
     lanes: dict[int, Lane] = field(default_factory=dict)  # by lane number
-    set_aside: dict[tuple[int, int], str] = field(default_factory=dict)  # why, by lane and stage
     stopping: StopKind | None = None
     paused: bool = False
+    about: dict[tuple[str, str], int] = field(default_factory=dict)  # requests that a lane will have in the end
     overrun: str | None = None  # an answer that cost more than was reserved for it
     attempts: Attempts = field(init=False)
     follow_up: FollowUp = field(init=False)
+    paused_stages: PausedStages = field(init=False)
     _slots: list[Slot] = field(default_factory=list)
     _workers: set[asyncio.Task[None]] = field(default_factory=set)
     _unsettled: deque[PendingSettlement] = field(default_factory=deque)
@@ -91,13 +93,14 @@ class Engine:
             self.policies,
             self.media,
         )
+        self.paused_stages = PausedStages(self.state, self.journal, self.lanes)
         self.follow_up = FollowUp(
             self.job,
             self.state,
             self.catalog,
             self.run_reader,
             self.log_request,
-            self._set_aside,
+            self.paused_stages.pause,
             self.provider_override,
             self.preflight,
             self.policies.thresholds,
@@ -227,7 +230,8 @@ class Engine:
                 on_event=partial(self._log_of_lane, f"{totals.provider}/{totals.model}"),
                 sent_by_hour=self.state.attempts_by_hour.get(number, {}),
             )
-            lane.fit = partial(self._fit, number, lane)
+            lane.fit = partial(self.attempts.fit, lane)
+            self.paused_stages.apply(number)
             lane.pause(self.paused)
             self._look_at_deadline()
         return lane
@@ -350,21 +354,6 @@ class Engine:
             )
             self.drain(StopKind.OVERRUN)
         self.money_came()
-
-    def _set_aside(self, lane: int, stage: int, reason: str) -> None:
-        """Send no more rows of a lane's stage in this session, and log why."""
-        if (lane, stage) in self.set_aside:
-            return
-        totals, name = self.state.lanes[lane], self.state.stages[stage]
-        self.set_aside[lane, stage] = f"stage {name} on {totals.provider}/{totals.model} paused: {reason}"
-        self._log_of_lane(f"{totals.provider}/{totals.model}", "stage_paused", {"stage": name, "reason": reason})
-        if lane in self.lanes:
-            self.lanes[lane].wake()
-
-    def _fit(self, number: int, lane: Lane, row: int) -> Fit:
-        if self.set_aside and (number, self.state.stage_of[row]) in self.set_aside:
-            return Fit.ASIDE
-        return self.attempts.fit(lane, row)
 
     def log_request(self, new: NewRow) -> None:
         """Log a request; it is admitted once its line is on disk."""

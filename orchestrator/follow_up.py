@@ -17,8 +17,8 @@ from providers.media.preflight import Preflight
 class FollowUp:
     """Tells `job` of settlements; hands the requests that follow to `log_request`.
 
-    `set_aside` is called once for a lane's stage (by their numbers) of whose answers too few can be read: none of its
-    rows is sent any more in this session, and all other stages go on.
+    `set_aside` is called for a lane's stage (by their numbers) of whose answers too few can be read: none of its rows
+    is sent any more in this session, and all other stages go on. Answers of earlier sessions do not count there.
     """
 
     job: Job
@@ -55,8 +55,9 @@ class FollowUp:
         if watch is None:
             watch = self._watches[key] = ReadableWatch(self.thresholds.readable_of, self.thresholds.min_readable_share)
         if watch.note(ok):
-            share = f"under {self.thresholds.min_readable_share:.0%} of the last {self.thresholds.readable_of} answers"
-            self.set_aside(*key, f"{share} could be read: look at them (overnight tail) before going on")
+            read = f"{watch.ok} of the last {self.thresholds.readable_of} answers could be read"
+            wanted = f"under {self.thresholds.min_readable_share:.0%}"
+            self.set_aside(*key, f"{read}, {wanted}: look at them (overnight tail) before going on")
 
     def _as_told(self, settlement: PendingSettlement, repeat: bool) -> Answered | Failed:
         assert settlement.kept is not None

@@ -83,10 +83,12 @@ class Lane:
         self.awaits_money = False  # until something in flight has settled
         self.awaits_media = False  # until the pictures of the next row are ready
         self.held = array("I")  # rows that the budget has no room for
+        self.aside = 0  # rows that stay unsent, for their stage is paused
         self.transient_run = 0  # transient failures since the last success, those of one moment counted once
         self.transient_at = 0.0  # when the last of them was counted
         self.throttled_since: dict[int, tuple[float, int]] = {}  # row -> (when first, how often)
         self._clock = clock
+        self._is_aside: Callable[[int], bool] | None = None
         self._queue = array("I")
         self._head = 0
         self._retries: list[tuple[float, int]] = []
@@ -122,16 +124,37 @@ class Lane:
             parts = ["no more calls: they would land after the deadline"]
         if self.held:
             parts.append(f"{len(self.held):,} held: the budget has no room for them")
+        if self.aside:
+            parts.append(f"{self.aside:,} set aside: their stage is paused")
         return ", ".join(part for part in parts if part)
 
     def add(self, row: int) -> None:
         """Queue a new row."""
+        if self._is_aside is not None and self._is_aside(row):
+            self.aside += 1
+            return
         self._queue.append(row)
         self._wake(1)
 
     def put_back(self, row: int, due: float) -> None:
         """Queue a row again, to be taken first once `due` has come."""
+        if self._is_aside is not None and self._is_aside(row):
+            self.aside += 1
+            return
         heapq.heappush(self._retries, (due, row))
+        self._wake(1)
+
+    def set_aside(self, is_aside: Callable[[int], bool]) -> None:
+        """Send none of the rows that `is_aside` names: of those here, and of those that come."""
+        self._is_aside = is_aside
+        before = self.waiting + len(self.held)
+        self._queue = array("I", (row for row in self._queue[self._head :] if not is_aside(row)))
+        self._head = 0
+        self._retries = [one for one in self._retries if not is_aside(one[1])]
+        heapq.heapify(self._retries)
+        self.held = array("I", (row for row in self.held if not is_aside(row)))
+        self.aside += before - self.waiting - len(self.held)
+        self.awaits_money = self.awaits_media = False  # it may have been for one of them
         self._wake(1)
 
     def release_held(self) -> None:

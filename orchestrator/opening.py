@@ -15,18 +15,18 @@ from orchestrator.caps import caps_in_force, idle_caps, require_prices
 from orchestrator.checking import RequestCheck, require_key
 from orchestrator.deadline import Deadline
 from orchestrator.folder_lock import LOCK, locked
-from orchestrator.making import check_usable, make_run, write_items, write_requests
+from orchestrator.making import check_usable, make_run
+from orchestrator.putting_back import put_back, require_logs, require_whole
 from orchestrator.reconcile import Difference, compare
-from orchestrator.requests_file import row_key
 from orchestrator.sayable import require_sayable
 from orchestrator.sources import Asked, Progress, check_path, read_source, recorded_spec, silent
 from orchestrator.thresholds import Thresholds, thresholds_from_table, with_thresholds
-from outputs.answers import iterate_items
+from orchestrator.to_follow import Following, merged, to_follow
+from orchestrator.wanted import record_is_behind, refuse_unwanted
 from outputs.disk import FULL, Disk, OsDisk
 from outputs.fold import RunState, fold
 from outputs.journal import Log
-from outputs.log_reader import cut_torn_end, read_records
-from outputs.records import RequestHead
+from outputs.log_reader import cut_torn_end
 from outputs.run_record import FILE_NAME, RunRecord, read_run_record
 from prompts.input_error import InputError
 from providers.catalog import Catalog, load_catalog
@@ -91,12 +91,14 @@ class Opened:
     catalog: Catalog
     disk: Disk
     media_root: Path
+    check: RequestCheck
     caps: Caps = field(default_factory=Caps)
     thresholds: Thresholds = field(default_factory=Thresholds)
     made: bool = False  # just now
     edit: Edit | None = None
     warnings: tuple[str, ...] = ()
     cut: dict[str, int] = field(default_factory=dict)  # bytes of a torn last line, by log file
+    to_follow: tuple[Following, ...] = ()  # what the answers will bring
 
     @property
     def to_send(self) -> int:
@@ -122,7 +124,7 @@ def opened(
             check_path(path)
     catalog = load_catalog(options.config)
     thresholds = _thresholds(catalog, options)
-    asked = None if source.is_dir() else read_asked(source, catalog, options)
+    asked = read_asked(source, catalog, options)
     folder = source if asked is None else options.out or asked.default_out
     if asked is None and not is_run(folder):
         raise InputError("not a run folder: it has no run.json", file=folder)
@@ -139,6 +141,8 @@ def opened(
                 else:
                     run = _reopen(folder, asked, options, catalog, disk, progress)
                 run.thresholds = thresholds
+                if run.to_send:
+                    run.to_follow = merged(to_follow(run.check, folder, run.state))
                 yield run
             finally:
                 if not is_run(folder):
@@ -150,9 +154,21 @@ def opened(
                     made.rmdir()
 
 
-def read_asked(source: Path, catalog: Catalog, options: Options) -> Asked:
-    """What a manifest or a spec asks for. Raises InputError."""
+def read_asked(source: Path, catalog: Catalog, options: Options) -> Asked | None:
+    """What a manifest or a spec asks for; None for a run folder. Raises InputError."""
+    if source.is_dir():
+        for name, said in (("--first", options.first), ("--prompts", options.prompts)):
+            if said is not None:
+                what = "is for a manifest or a spec: a run folder goes on with what it was made with"
+                raise InputError(what, file=source, field=name)
+        return None
     return read_source(source, catalog.providers, options.media_root, options.prompts, options.first)
+
+
+def _known_lanes(record: RunRecord, state: RunState) -> set[tuple[str, str]]:
+    """The lanes that were allowed when the run was made, though it may not have come to them."""
+    priced = (lane.partition("/") for lane in record.prices)
+    return {(lane.provider, lane.model) for lane in state.lanes} | {(name, model) for name, _, model in priced}
 
 
 def _thresholds(catalog: Catalog, options: Options) -> Thresholds:
@@ -197,7 +213,8 @@ def _make(folder: Path, asked: Asked, options: Options, catalog: Catalog, disk: 
     )
     record = make_run(folder, asked, check, disk)
     warnings = idle_caps(caps, check.lanes)
-    return Opened(folder, record, fold(folder), asked.job, catalog, disk, root, caps, made=True, warnings=warnings)
+    state = fold(folder)
+    return Opened(folder, record, state, asked.job, catalog, disk, root, check, caps, made=True, warnings=warnings)
 
 
 def media_root(options: Options, asked: Asked | None, record: RunRecord | None = None) -> Path:
@@ -219,25 +236,32 @@ def _reopen(
         raise InputError("this run is a rehearsal on the simulator: give another --out, or --simulate", file=folder)
     if options.simulate and record.provider_override != SIMULATOR:
         raise InputError("this run is not simulated: give another --out for a simulated one", file=folder)
-    _require_logs(folder)
+    require_logs(folder)
     cut = {log.file_name: count for log in Log if (count := cut_torn_end(folder / log.file_name))}
     catalog = catalog.with_recorded(record.catalog)
     state = fold(folder)
     if asked is None:
         spec = recorded_spec(record, catalog.providers)
-        _require_whole(folder, record, state)
+        require_whole(folder, record, state)
         caps = caps_of(record, state, catalog, options)
         root = media_root(options, None, record)
-        found = Opened(
-            folder, record, state, ManifestJob(None) if spec is None else spec.job, catalog, disk, root, caps
+        job = ManifestJob(None) if spec is None else spec.job
+        check = RequestCheck(
+            job,
+            catalog,
+            folder,
+            folder,
+            record.provider_override,
+            caps=caps,
+            allow_unpriced=options.allow_unpriced,
+            known_lanes=_known_lanes(record, state),
+            media_root=root,
         )
+        found = Opened(folder, record, state, job, catalog, disk, root, check, caps)
     else:
         found = _reopen_with(folder, record, state, asked, options, catalog, disk, progress)
     found.cut = cut
-    open_lanes = [lane.provider for lane in found.state.lanes if lane.open]
-    if open_lanes and found.job.follows_up:
-        open_lanes = list(record.catalog)  # of what follows from the answers, too
-    for provider in open_lanes:
+    for provider in [lane.provider for lane in found.state.lanes if lane.open]:
         require_key(provider, catalog)
     require_prices(folder, found.state, catalog, found.caps)
     require_sayable(folder, found.state, catalog)
@@ -256,18 +280,6 @@ def caps_of(
     if options.budget is msgspec.UNSET:
         return caps
     return msgspec.structs.replace(caps, run=options.budget)
-
-
-def _require_logs(folder: Path) -> None:
-    """Raise where a log file is gone from a run that has made calls: what it held would be bought again."""
-    attempts = folder / Log.ATTEMPTS.file_name
-    if not attempts.exists() or not attempts.stat().st_size:
-        return
-    for log in (Log.RESPONSES, Log.ERRORS, Log.EVENTS):
-        if not (folder / log.file_name).exists():
-            raise InputError(
-                "is gone, but calls were made: put it back, or give another --out", file=folder / log.file_name
-            )
 
 
 def _reopen_with(
@@ -294,79 +306,21 @@ def _reopen_with(
         progress,
         caps=caps,
         allow_unpriced=options.allow_unpriced,
-        known_lanes={(lane.provider, lane.model) for lane in state.lanes},
+        known_lanes=_known_lanes(record, state),
         media_root=root,
     )
-    if asked.source.sha256 == record.source.sha256:
-        if _items_missing(folder, record):
-            write_items(folder, asked, disk)
-        if len(state) < record.requests:
-            _require_beginning(folder, check)
-            write_requests(folder, check, record.items + 1, disk)
-            state = fold(folder)
-    found = Opened(folder, record, state, asked.job, catalog, disk, root, caps)
+    if put_back(folder, record, state, asked, check, disk):
+        state = fold(folder)
+    found = Opened(folder, record, state, asked.job, catalog, disk, root, check, caps)
     same = asked.source.sha256 == (state.sha256 or record.source.sha256)
-    behind = _record_is_behind(record, state, asked)
+    behind = record_is_behind(record, state, asked)
     unchanged = same and not state.pending_addition and not behind and not record.shows_media
     if isinstance(asked.job, ManifestJob) and unchanged:
         return found
     difference = compare(folder, state, check.rows())
-    if difference.any:
-        _refuse_unless_wanted(difference, record, asked, folder, options)
-    if difference.any or behind or (asked.spec is not None and asked.spec.text != record.spec_text):
+    if difference.any and not options.accept_changes:
+        refuse_unwanted(difference, record, asked, folder)
+    told_anew = asked.spec is not None and (asked.spec.text, asked.prompts) != (record.spec_text, record.prompts)
+    if difference.any or behind or told_anew:
         found.edit = Edit(difference, asked, check)
     return found
-
-
-def _record_is_behind(record: RunRecord, state: RunState, asked: Asked) -> bool:
-    """Whether the log has taken up this very edit, but a kill came before `run.json` had."""
-    if state.sha256 != asked.source.sha256:
-        return False
-    if asked.spec is None:
-        return any(lane.provider not in record.catalog for lane in state.lanes)
-    return asked.spec.text != record.spec_text or asked.prompts != record.prompts
-
-
-def _refuse_unless_wanted(
-    difference: Difference, record: RunRecord, asked: Asked, folder: Path, options: Options
-) -> None:
-    """An edited manifest is welcome; another one, or a changed spec, only where the user accepts it."""
-    if options.accept_changes:
-        return
-    if asked.spec is None:
-        if not difference.unchanged:
-            what = f"made from another manifest ({record.source.name}): not one of its rows is in {asked.path.name}"
-            if difference.changed:
-                what = f"nothing that this run asked for is in {asked.path.name} as it was ({difference})"
-            raise InputError(f"{what}; give another --out, or --accept-changes", file=folder)
-        return
-    changed = [f"the prompt {new.name}" for new in asked.prompts if new not in record.prompts]
-    if asked.spec.text != record.spec_text:
-        changed.append("the spec")
-    what = " and ".join(changed) or "the dataset"
-    raise InputError(
-        f"{what} changed since this run was made ({difference}): give another --out, or --accept-changes", file=folder
-    )
-
-
-def _items_missing(folder: Path, record: RunRecord) -> bool:
-    return bool(record.items) and sum(1 for _ in iterate_items(folder)) < record.items
-
-
-def _require_beginning(folder: Path, check: RequestCheck) -> None:
-    """Raise where the requests that are left are not how the ones now asked for begin: answers go by their place."""
-    left = read_records(folder / Log.REQUESTS.file_name, RequestHead)
-    for (_, head), row in zip(left, check.rows(), strict=False):
-        if row_key(head.custom_id, head.fingerprint) != row.key:
-            raise InputError(
-                f"requests of it are lost, and {head.custom_id} is not what it was: give another --out", file=folder
-            )
-
-
-def _require_whole(folder: Path, record: RunRecord, state: RunState) -> None:
-    """Raise where lines that were there when the run was made are gone, or an edit was cut short."""
-    what = f"{record.source.kind} {record.source.name}"
-    if _items_missing(folder, record) or len(state) < record.requests:
-        raise InputError(f"lines of it are lost; run the {what} again to put them back", file=folder)
-    if state.pending_addition:
-        raise InputError(f"an edit of its {what} was cut short; run the {what} again", file=folder)

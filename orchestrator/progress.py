@@ -14,7 +14,10 @@ _WINDOW_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class LaneProgress:
-    """One lane now. `rate` is answers and final failures per second; `eta_s` is None while nothing moves."""
+    """One lane now. `rate` is answers and final failures per second; `eta_s` is None while nothing moves.
+
+    `about` is how many requests it will have in the end, those included that will follow from answers.
+    """
 
     name: str
     asked: int
@@ -27,6 +30,7 @@ class LaneProgress:
     cost_usd: float
     unpriced: int
     note: str
+    about: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,13 @@ class Watcher:
         )
         engine = self._engine
         simulated = self._simulated or engine.state.simulated
-        return Progress(lanes, _sum(lanes), simulated, engine.stopping is not None, _bounds(engine))
+        known = {(lane.provider, lane.model) for lane in totals}
+        later = sum(rows for lane, rows in engine.about.items() if lane not in known)
+        return Progress(lanes, _sum(lanes, later), simulated, engine.stopping is not None, _bounds(engine))
 
     def _lane(self, number: int, totals: LaneTotals, rate: float) -> LaneProgress:
         lane = self._engine.lanes.get(number)
+        about = max(totals.asked, self._engine.about.get((totals.provider, totals.model), 0))
         return LaneProgress(
             name=f"{totals.provider}/{totals.model}",
             asked=totals.asked,
@@ -75,11 +82,12 @@ class Watcher:
             failed=totals.failed,
             in_flight=0 if lane is None else lane.in_flight,
             rate=rate,
-            eta_s=_eta(totals.open, rate),
+            eta_s=_eta(totals.open + about - totals.asked, rate),
             tokens=totals.input_tokens + totals.output_tokens,
             cost_usd=totals.cost_usd,
             unpriced=totals.unpriced,
             note="" if lane is None else lane.note(),
+            about=about,
         )
 
 
@@ -105,7 +113,8 @@ def _eta(left: int, rate: float) -> float | None:
     return left / rate if rate > 0 else None
 
 
-def _sum(lanes: tuple[LaneProgress, ...]) -> LaneProgress:
+def _sum(lanes: tuple[LaneProgress, ...], later: int) -> LaneProgress:
+    """All lanes together; `later` requests are of lanes that there are not yet."""
     asked, answered, failed = (sum(getattr(x, key) for x in lanes) for key in ("asked", "answered", "failed"))
     etas = [lane.eta_s for lane in lanes]
     return LaneProgress(
@@ -115,9 +124,10 @@ def _sum(lanes: tuple[LaneProgress, ...]) -> LaneProgress:
         failed=failed,
         in_flight=sum(lane.in_flight for lane in lanes),
         rate=sum(lane.rate for lane in lanes),
-        eta_s=None if None in etas else max((eta for eta in etas if eta is not None), default=0.0),
+        eta_s=None if later or None in etas else max((eta for eta in etas if eta is not None), default=0.0),
         tokens=sum(lane.tokens for lane in lanes),
         cost_usd=sum(lane.cost_usd for lane in lanes),
         unpriced=sum(lane.unpriced for lane in lanes),
         note="",
+        about=sum(lane.about for lane in lanes) + later,
     )

@@ -31,11 +31,17 @@ class NewRow:
     metadata: bytes | None
     routed: Routed
     after: int | None = None  # the seq of the settlement that a derived request follows from
+    named: str | None = None  # the provider that the request itself names
 
     @property
     def key(self) -> bytes:
         """The row's identity."""
         return row_key(self.custom_id, self.routed.fingerprint)
+
+    @property
+    def stage(self) -> str:
+        """The stage that its metadata names; empty where there is none."""
+        return _stage.decode(self.metadata or b"{}").stage_name
 
 
 def row_key(custom_id: str, fingerprint: str) -> bytes:
@@ -58,7 +64,7 @@ def prepare(
         catalog.provider(request.provider)
     body = bytes(request.body) if isinstance(request.body, msgspec.Raw) else orjson.dumps(request.body)
     routed = route(request.url, provider or request.provider, body, catalog, preflight)
-    return NewRow(request.custom_id, request.url, _metadata(request), routed, after)
+    return NewRow(request.custom_id, request.url, _metadata(request), routed, after, request.provider)
 
 
 def _metadata(request: Request) -> bytes | None:
@@ -117,7 +123,7 @@ class RequestsFile:
         line = request_line(row)
         seq = journal.append(Log.REQUESTS, line)
         lane = self._state.lane_number(row.routed.provider, row.routed.model)
-        stage = self._state.stage_number(_stage.decode(row.metadata or b"{}").stage_name)
+        stage = self._state.stage_number(row.stage)
         number = self._state.add_request(seq, self._end, lane, stage)
         self._end += len(b'{"seq":%d,' % seq) + len(line) + 1
         return number, seq

@@ -149,13 +149,17 @@ def _announce(run: Opened) -> None:
     simulated = " [simulated]" if run.record.simulated else ""
     for warning in run.warnings:
         say(plain_text(warning))
+    for note in run.job.notes():
+        say(plain_text(f"note: {note}"))
     if run.edit is not None and run.edit.difference.any:
         say(f"what is asked for changed: {run.edit.difference}")
+    following = sum(one.rows for one in run.to_follow)
+    follow = f", about {following:,} to follow from the answers" if following else ""
     if run.made:
-        say(f"{run.folder}{simulated}: {run.to_send:,} requests to send")
+        say(f"{run.folder}{simulated}: {run.to_send:,} requests to send{follow}")
         return
     answered = sum(lane.answered for lane in run.state.lanes)
-    say(f"{run.folder}{simulated}: resuming, {answered:,} answered before, {run.to_send:,} to send")
+    say(f"{run.folder}{simulated}: resuming, {answered:,} answered before, {run.to_send:,} to send{follow}")
     for name, count in run.cut.items():
         say(f"{name}: a torn last line was cut off ({count:,} bytes)")
     if run.state.open_attempts:
@@ -218,15 +222,16 @@ async def _tail(folder: Path, as_json: bool, follow_on: bool, earlier: int) -> N
 
 def analyze_command(folder: Path, *, include_sampled: bool, as_json: bool) -> None:
     """Compute tables, write them and print them."""
-    from outputs.analysis import analyze_run, render, to_json, write_tables
+    from outputs.analysis import analyze_run
+    from outputs.report import write_tables
 
-    analysis = analyze_run(folder, include_sampled)
-    write_tables(analysis, folder)
+    report = analyze_run(folder, include_sampled)
+    write_tables(report.tables, folder)
     if as_json:
-        sys.stdout.write(orjson.dumps(to_json(analysis), option=orjson.OPT_INDENT_2).decode() + "\n")
+        sys.stdout.write(orjson.dumps(report.document, option=orjson.OPT_INDENT_2).decode() + "\n")
         return
     console = Console()
-    console.print(render(analysis))
+    console.print(report.page)
     console.print(f"written: {folder / 'tables'}", markup=False, highlight=False)
 
 

@@ -32,6 +32,7 @@ from outputs import lines
 from outputs.answers import read_items
 from outputs.disk import Reserve
 from outputs.fold import LaneTotals, RunState
+from outputs.items import Item
 from outputs.journal import Journal, Log, WriteFailedError
 from outputs.log_reader import last_seq
 from prompts.records import Outcome
@@ -151,8 +152,10 @@ def _duplicates(opened: Opened, options: Options) -> Duplicates | None:
 
 async def _set_up(opened: Opened, engine: Engine, options: Options) -> None:
     """Log what changed since the last session, and queue the rows that want an answer."""
+    _require_same(opened, engine, options)
     _begin(opened, engine, options)
     await _write_edit(opened, engine)
+    _expect(opened, engine)
     _replay(opened, engine, options)
     _estimate(opened, engine, options)
     unwritten = engine.unwritten_rows
@@ -181,10 +184,19 @@ def _reserve(folder: Path, options: Options, stack: contextlib.AsyncExitStack) -
     return reserve
 
 
+def _expect(opened: Opened, engine: Engine) -> None:
+    """Tell the engine how many requests its lanes will have, for whoever watches it."""
+    for one in opened.to_follow:
+        engine.about[one.lane] = engine.about.get(one.lane, 0) + one.rows
+    for lane in opened.state.lanes:
+        if (lane.provider, lane.model) in engine.about:
+            engine.about[lane.provider, lane.model] += lane.asked
+
+
 def _estimate(opened: Opened, engine: Engine, options: Options) -> None:
     """Log what the rest of the run is expected to take, for `status` to compare with what it takes."""
     if opened.to_send:
-        estimate = estimate_run(opened.folder, opened.state, opened.catalog, options.concurrency)
+        estimate = estimate_run(opened.folder, opened.state, opened.catalog, options.concurrency, opened.to_follow)
         engine.journal.append(Log.EVENTS, lines.event("estimate", time.time(), estimate=estimate))
 
 
@@ -269,8 +281,16 @@ def _write_items(opened: Opened, engine: Engine) -> None:
     known = read_items(opened.folder)
     for item in opened.edit.asked.job.items():
         line = msgspec.json.encode(item)
-        if item.item not in known or msgspec.json.encode(known[item.item]) != line:
+        if msgspec.json.decode(line, type=Item) != known.get(item.item):  # as it is read back: 1 is 1.0
             engine.journal.append(Log.ITEMS, line[1:])
+
+
+def _require_same(opened: Opened, engine: Engine, options: Options) -> None:
+    """Raise InputError where a changed spec would derive other requests than it did, before it is taken up."""
+    if opened.edit is None or options.accept_changes or not opened.job.follows_up:
+        return
+    replayed = replay(opened.folder, opened.record, opened.job, opened.state, opened.catalog, engine.preflight)
+    require_same(replayed, opened.folder, opened.state)
 
 
 def _replay(opened: Opened, engine: Engine, options: Options) -> None:
@@ -316,8 +336,8 @@ def _why(opened: Opened, engine: Engine) -> tuple[int, str]:
     for lane in engine.lanes.values():
         if lane.stopped is not None:
             reasons.setdefault(lane.stopped.exit_code, f"lane {lane.name} stopped: {lane.stopped.reason}")
-    if engine.set_aside:
-        reasons.setdefault(7, "; ".join(engine.set_aside.values()))
+    if paused := engine.paused_stages.reasons:
+        reasons[7] = "; ".join([*paused.values(), *([reasons[7]] if 7 in reasons else [])])
     if engine.deadline is not None and any(
         lane.late_for is not None and lane.waiting for lane in engine.lanes.values()
     ):

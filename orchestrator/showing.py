@@ -59,7 +59,7 @@ def show_status(status: Status) -> None:
     head = f"{label}{status.folder}: {plain_text(_state(status))}"
     console.print(head, markup=False, highlight=False, soft_wrap=True)
     line = (
-        f"{status.answered:,} of {status.asked:,} answered, {status.failed:,} failed, {status.unsent:,} left, "
+        f"{status.answered:,} of {_in_all(status)} answered, {status.failed:,} failed, {status.unsent:,} left, "
         f"{status.in_flight:,} in flight, {_cost(status.lanes)}"
     )
     console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -100,6 +100,11 @@ def _state(status: Status) -> str:
     return f"{status.state} (pid {status.pid})"
 
 
+def _in_all(status: Status) -> str:
+    more = f" (about {status.about:,} in all, as answers bring more)" if status.about > status.asked else ""
+    return f"{status.asked:,}{more}"
+
+
 def _bounds(status: Status) -> list[str]:
     """The caps and the deadline."""
     texts = []
@@ -116,8 +121,9 @@ def _bounds(status: Status) -> list[str]:
 
 def _live_notes(status: Status) -> list[str]:
     """What the process itself says of its lanes."""
-    lanes = status.heartbeat.rest.get("lanes", ()) if status.heartbeat is not None else ()
-    return [plain_text(f"{lane['name']}: {lane['note']}") for lane in lanes if lane.get("note")]
+    said = status.heartbeat.rest if status.heartbeat is not None else {}
+    lanes = [f"{lane['name']}: {lane['note']}" for lane in said.get("lanes", ()) if lane.get("note")]
+    return [plain_text(text) for text in (*lanes, *said.get("stages_paused", ()))]
 
 
 def _lane_cells(lane: LaneTotals) -> tuple[str, ...]:
@@ -138,6 +144,8 @@ def steered_line(folder: Path, answer: dict[str, Any]) -> str:
     parts = [f"{answer['in_flight']:,} in flight"]
     if answer["held"]:
         parts.append(f"{answer['held']:,} held")
+    if answer["stages_paused"]:
+        parts.append(f"{len(answer['stages_paused'])} stages paused")
     spent = money(answer["spent_usd"] + answer["maybe_usd"])
     parts.append(f"{spent} spent" if answer["cap_usd"] is None else f"{spent} of {money(answer['cap_usd'])} spent")
     if answer["deadline"]:

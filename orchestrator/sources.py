@@ -54,6 +54,8 @@ def read_source(
     `prompts_folder` has prompts that go over the shipped ones, `first` cuts a manifest, or each dataset of a spec, to
     its beginning. Raises InputError.
     """
+    if path.suffix != ".toml" and prompts_folder is not None:
+        raise InputError("is for a spec: a manifest has its prompts in it", file=path, field="--prompts")
     if path.suffix == ".toml":
         spec = load_spec(path, providers, media_root, prompts_folder, first)
         return Asked(path, Source("spec", path.name, _sha256(path)), spec.job, spec, first)

@@ -53,6 +53,7 @@ class Status:
     caps: Caps = field(default_factory=Caps)
     heartbeat: Heartbeat | None = None  # of the process that works on it
     silent: bool = False  # that process has not been heard of for half a minute
+    about: int = 0  # requests that it will have in the end, those included that will follow from answers
     expected: tuple[dict[str, Any], ...] = ()  # by lane: what the session was estimated to take, and what it took
 
     @property
@@ -116,6 +117,7 @@ def read_status(folder: Path) -> Status:
         caps=caps_in_force(record, state, record.catalog),
         heartbeat=beat,
         silent=beat is not None and is_silent(beat, time.time()),
+        about=_about(state),
         expected=_expected(folder, state, pid, stop),
     )
 
@@ -131,6 +133,13 @@ def _expected(folder: Path, state: RunState, pid: int | None, stop: EventLine | 
         return ()
     until = time.time() if pid is not None else _last_written(folder) if stop is None else stop.at
     return tuple(compare_estimate(state.estimate, state.lanes, max(0.0, until - state.estimate_at)))
+
+
+def _about(state: RunState) -> int:
+    """As the last session expected it, while anything is left that something may follow from."""
+    asked = sum(lane.asked for lane in state.lanes)
+    told = (state.estimate or {}).get("about", 0) if any(lane.open for lane in state.lanes) else 0
+    return max(asked, told)
 
 
 def _last_written(folder: Path) -> float:

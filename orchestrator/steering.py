@@ -81,6 +81,7 @@ class Steering:
             "state": state_of(engine),
             "in_flight": sum(lane.in_flight for lane in engine.lanes.values()),
             "held": held(engine),
+            "stages_paused": list(engine.paused_stages.reasons.values()),
             "spent_usd": budget["settled_usd"],
             "maybe_usd": budget["maybe_usd"],
             "reserved_usd": budget["reserved_usd"],
@@ -118,6 +119,7 @@ def _describe(lane: Lane) -> dict[str, Any]:
         "in_flight": lane.in_flight,
         "waiting": lane.waiting,
         "held": len(lane.held),
+        "aside": lane.aside,
         "note": lane.note(),
     }
 

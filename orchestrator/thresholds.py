@@ -78,18 +78,18 @@ def _is_whole(name: str) -> bool:
 class ReadableWatch:
     """Whether a judge's answers can be read: watches the last `of` verdicts, and wants at least `share` of them ok."""
 
-    __slots__ = ("_last", "_ok", "_share")
+    __slots__ = ("_last", "_share", "ok")
 
     def __init__(self, of: int, share: float) -> None:
         self._last: deque[bool] = deque(maxlen=of)
         self._share = share
-        self._ok = 0
+        self.ok = 0  # of the last
 
     def note(self, ok: bool) -> bool:
         """Count a verdict; True when `of` were seen and under `share` of the last `of` were ok."""
         if len(self._last) == self._last.maxlen:
-            self._ok -= self._last[0]
+            self.ok -= self._last[0]
         self._last.append(ok)
-        self._ok += ok
+        self.ok += ok
         # A quotient, for a share times a count may be rounded above the count that it stands for.
-        return len(self._last) == self._last.maxlen and self._ok / len(self._last) < self._share
+        return len(self._last) == self._last.maxlen and self.ok / len(self._last) < self._share

@@ -37,10 +37,6 @@ class RowCounts:
     failed: int
 
 
-class _ItemLine(Item, frozen=True, kw_only=True):
-    seq: int
-
-
 def read_responses(folder: Path) -> Iterator[ResponseLine]:
     """The answers that count, in the order of the log: per request still asked for the last one by seq."""
     state = fold(folder)
@@ -70,13 +66,17 @@ def read_answers(folder: Path) -> Iterator[StoredAnswer]:
 
 def read_items(folder: Path) -> dict[str, Item]:
     """The items of a run by their id; the last line of an id counts. Empty for a plain manifest."""
-    return {line.item: line for _, line in read_records(folder / Log.ITEMS.file_name, _ItemLine)}
+    return {item.item: item for item in iterate_items(folder)}
 
 
 def is_simulated(folder: Path, record: RunRecord) -> bool:
-    """Whether the run was made to be simulated, or an answer said that it came from a simulator."""
+    """Whether the run was made to be simulated, an answer said that it came from a simulator, or its items are such."""
+    if record.simulated:
+        return True
     events = read_records(folder / Log.EVENTS.file_name, EventLine)
-    return record.simulated or any(line.event == "simulated" for _, line in events)
+    if any(line.event == "simulated" for _, line in events):
+        return True
+    return any(item.fields.get("simulated") is True for item in iterate_items(folder))
 
 
 def iterate_items(folder: Path) -> Iterator[Item]:

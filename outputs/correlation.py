@@ -153,9 +153,10 @@ def _row(
 
 
 def _points(scores: pl.DataFrame, items: Mapping[str, Item], dimension: str) -> list[tuple[str, float, float]]:
-    """(item, score, rating) per annotator of each scored item."""
+    """(item, score, rating) per annotator of each scored item; an item with several scores has their mean."""
+    means = scores.group_by("item", maintain_order=True).agg(pl.col("custom_id").first(), pl.col("value").mean())
     points = []
-    for name, custom_id, value in scores.select("item", "custom_id", "value").iter_rows():
+    for name, custom_id, value in means.iter_rows():
         if name not in items:
             raise InputError(f"the answer to {custom_id} is about item {name!r}, which the run's items.jsonl has not")
         points += [(name, value, rating) for rating in _by_annotator(items[name], dimension).values()]

@@ -10,8 +10,25 @@ _DEFAULT_MODE = "ref-only"
 
 
 def metric_name(run: RunRecord) -> str:
-    """The name with the spec's mode, and ACCR where the judge gave those four scores: `G-VEval ref-only ACCR`."""
+    """The name with the spec's mode, and ACCR where the judge gave those four scores: `G-VEval ref-only ACCR`.
+
+    A score that is no expectation but the mean of samples, as the spec may say, is told apart from it.
+    """
     source = f"{run.name} (as recorded)"
     mode = parse_toml(run.spec_text or "", file=source).get("mode", _DEFAULT_MODE)
+    sampled = samples_of(run)
     labels = {label.lower() for prompt in run.prompts for label in parse_prompt(prompt.text, source).dimensions}
-    return " ".join((METRICS[run.job], str(mode), *(("ACCR",) if labels == set(_ACCR) else ())))
+    return " ".join(
+        (
+            METRICS[run.job],
+            str(mode),
+            *(("ACCR",) if labels == set(_ACCR) else ()),
+            *((f"(mean of {sampled} samples)",) if sampled else ()),
+        )
+    )
+
+
+def samples_of(run: RunRecord) -> int | None:
+    """How many samples of each judgement the run's spec chose in place of log probabilities; None where it did not."""
+    samples = parse_toml(run.spec_text or "", file=f"{run.name} (as recorded)").get("samples")
+    return samples if isinstance(samples, int) else None

@@ -35,6 +35,7 @@ class RequestMetadata(msgspec.Struct, frozen=True):
     """What is read of a request's metadata, which in a manifest may be anything."""
 
     stage: Any = None
+    repeat: Any = None  # of a question that is asked several times on purpose
 
     @property
     def stage_name(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from prompts.records import Completion, Parsed
+from prompts.records import Completion, Parsed, Score
 
 SCORES_SCHEMA: dict[str, type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -59,8 +59,9 @@ def _rows(answer: Answer, parsed: Parsed, dimensions: Sequence[str], simulated: 
     item, prompt = answer.metadata.get("item"), answer.metadata.get("prompt")
     about = (answer.seq, answer.custom_id, item, answer.model, prompt, simulated, parsed.outcome.value, parsed.reason)
     for dimension in dimensions:
-        score = parsed.scores.get(dimension)
-        if score is None:
-            yield (*about, dimension, None, None, None, None)
-        else:
-            yield (*about, dimension, score.value, score.sampled, score.mass, score.mode.value)
+        yield (*about, dimension, *score_cells(parsed.scores.get(dimension)))
+
+
+def score_cells(score: Score | None) -> tuple[Any, ...]:
+    """value, sampled, mass and mode of a score; nulls where there is none."""
+    return (None,) * 4 if score is None else (score.value, score.sampled, score.mass, score.mode.value)

@@ -60,9 +60,23 @@ class Score(msgspec.Struct, frozen=True):
     mass: float | None = None
 
 
+class AnswerFormat(msgspec.Struct, frozen=True, kw_only=True):
+    """What a prompt's header says of the answers to it, for the parser that it names.
+
+    `scale` is (lowest, highest), both scores that can be given; `dimensions` are the labels that the answer uses;
+    `delimiters` stand before and behind a score.
+    """
+
+    parser: str | None = None
+    scale: tuple[int, int] | None = None
+    dimensions: tuple[str, ...] = ()
+    delimiters: tuple[str, str] | None = None
+
+
 class Parsed(msgspec.Struct, frozen=True):
-    """An answer as read: the outcome, a reason where it is not ok, and the scores by dimension where it is."""
+    """An answer as read: the outcome; where it is ok the scores by dimension, or the text, and where not, a reason."""
 
     outcome: Outcome
     scores: dict[str, Score] = {}
     reason: str | None = None
+    text: str | None = None

@@ -5,7 +5,7 @@ two formats of the same prompt differ in nothing else. Nothing here raises.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 from prompts.records import Completion, Mode, Outcome, Parsed, Score
@@ -13,7 +13,7 @@ from prompts.records import Completion, Mode, Outcome, Parsed, Score
 AVERAGE = "average"
 _STRENGTH = (Mode.NO_LOGPROBS, Mode.SPLIT, Mode.EXPECTATION)  # the weakest first
 _SHOWN = 40  # characters of a faulty score that a reason quotes
-_LONGEST = 9  # digits of a score
+LONGEST = 9  # digits of a score
 
 
 def score_key(label: str) -> str:
@@ -47,7 +47,7 @@ def integer_fault(key: str, written: str | None, scale: tuple[int, int]) -> str 
     shown = repr(written[:_SHOWN])
     if not re.fullmatch(r"[0-9]+", written):
         return f"{key}: {shown} is not an integer"
-    if len(written) > _LONGEST or not scale[0] <= int(written) <= scale[1]:
+    if len(written) > LONGEST or not scale[0] <= int(written) <= scale[1]:
         return f"{key}: {shown} is not within {scale[0]} to {scale[1]}"
     return None
 
@@ -57,15 +57,23 @@ def without_logprobs(sampled: int) -> Score:
     return Score(float(sampled), sampled, Mode.NO_LOGPROBS)
 
 
-def with_average(scores: Mapping[str, Score]) -> dict[str, Score]:
-    """The scores and their average: mean value, mean sampled integer (rounded), the weakest mode, the least mass."""
-    listed = list(scores.values())
-    mode = min((score.mode for score in listed), key=_STRENGTH.index)
-    masses = [score.mass for score in listed if score.mass is not None]
-    average = Score(
-        fmean(score.value for score in listed),
-        round(fmean(score.sampled for score in listed)),
+def mean_score(scores: Sequence[Score]) -> Score:
+    """Mean value, mean sampled integer (rounded), the weakest mode, the least mass."""
+    mode = min((score.mode for score in scores), key=_STRENGTH.index)
+    masses = [score.mass for score in scores if score.mass is not None]
+    return Score(
+        fmean(score.value for score in scores),
+        round(fmean(score.sampled for score in scores)),
         mode,
         min(masses) if mode is Mode.EXPECTATION else None,
     )
-    return {**scores, AVERAGE: average}
+
+
+def with_average(scores: Mapping[str, Score]) -> dict[str, Score]:
+    """The scores and the mean of all of them."""
+    return {**scores, AVERAGE: mean_score(list(scores.values()))}
+
+
+def adding(more: Callable[[Mapping[str, Score]], dict[str, Score]], parsed: Parsed) -> Parsed:
+    """An answer as read, with the scores that `more` adds to its own; one that is not ok stays as it is."""
+    return Parsed(Outcome.OK, scores=more(parsed.scores)) if parsed.outcome is Outcome.OK else parsed

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from prompts.input_error import InputError
+from prompts.parsers import check_format
+from prompts.records import AnswerFormat
 from prompts.toml_text import convert_table, near_miss, parse_toml
 
 if TYPE_CHECKING:
@@ -24,33 +26,39 @@ FENCE = "+++"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What the TOML header may say. `scale` is (lowest, highest); `dimensions` are the labels that the answer uses."""
+class Header(AnswerFormat, frozen=True, kw_only=True):
+    """What the TOML header may say; any other key is an error.
+
+    `name` (the file's stem), `version` (any text; a prompt whose words change gets another one) and `role` are needed.
+    `role` says whom the words speak to: a judge, a test model, a helper. `variables` are the names that the body uses,
+    and what a job must fill in.
+
+    `parser` is the format of the answers, one of `prompts.parsers.PARSERS`; a prompt whose answers are no scores has
+    none. `scale` is (lowest, highest), whole numbers; `dimensions` are the labels as the answer has them:
+
+    - `accr`: `Label: [[85]]`, a line each; adds `average`.
+    - `json_scores`: one JSON object, a key for each; adds `average`.
+    - `labelled_aspects`: as `accr`, the last label is the overall one; adds `aspect_mean`, of all others.
+    - `tagged_integer`: `<label>4</label>`, the label in lower case with underscores.
+    - `delimited_score`: one label, which is not written; its score stands between `delimiters`, `["[[", "]]"]` if the
+      header has none.
+    - `tagged_text`: one label, and a text in its tag; no scale.
+    """
 
     name: str
     version: str
     role: str
     variables: tuple[str, ...] = ()
-    parser: str | None = None
-    scale: tuple[int, int] | None = None
-    dimensions: tuple[str, ...] = ()
 
 
-class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+class Prompt(Header, frozen=True, kw_only=True):
     """One prompt as it stands in its file: `text` is the whole file, `sha256` is of the file's bytes, in hex.
 
     `source` names the file in errors, and `body` starts at the file's line `body_line`.
     """
 
-    name: str
-    version: str
     sha256: str
     text: str
-    role: str
-    variables: tuple[str, ...]
-    parser: str | None
-    scale: tuple[int, int] | None
-    dimensions: tuple[str, ...]
     body: str
     body_line: int
     source: str
@@ -123,13 +131,7 @@ def _check_header(header: Header, source: str) -> None:
         raise InputError("letters, digits, '_' and '-' only", file=source, field="name")
     if not header.version.strip():
         raise InputError("is empty", file=source, field="version")
-    if header.scale is not None and header.scale[0] >= header.scale[1]:
-        raise InputError("the lowest score comes first: [0, 100]", file=source, field="scale")
-    keys = [label.strip().lower() for label in header.dimensions]
-    if "" in keys or len(set(keys)) < len(keys):
-        raise InputError("labels must differ and must not be empty", file=source, field="dimensions")
-    if header.parser is not None and (header.scale is None or not keys):
-        raise InputError(f"parser {header.parser!r} needs scale and dimensions too", file=source, field="parser")
+    check_format(header, source)
 
 
 def _check_body(body: str, body_line: int, declared: tuple[str, ...], source: str) -> None:

@@ -164,7 +164,8 @@ def _check(head: _Head | _ContentsHead, provider: Provider, model: str, name: st
         if head.stream:
             raise InputError("streamed answers are not read; leave it out", field="body.stream")
     if asked and provider.facts and provider.facts_of(model).logprobs is False:
-        raise InputError(f"{name} gives none for the model {model!r}", field=f"body.{field}")
+        what = f"{name} gives none for the model {model!r}; leave it out, or take a spec of G-VEval with samples = n"
+        raise InputError(what, field=f"body.{field}")
 
 
 def fingerprint(provider: str, url: str, body: bytes, media: Sequence[str] = ()) -> str:

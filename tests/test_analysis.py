@@ -13,10 +13,12 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from outputs.analysis import Analysis, analyze, analyze_run, render, to_json, write_tables
+from outputs.analysis import analyze_run
+from outputs.captions_run import Analysis, analyze, render, tables_of, to_json
 from outputs.correlation import CORRELATIONS_SCHEMA
 from outputs.items import Item, Rating
 from outputs.modes import MODES_SCHEMA
+from outputs.report import write_tables
 from outputs.run_record import PromptRecord, RunRecord, Source
 from outputs.scores import SCORES_SCHEMA
 from prompts.input_error import InputError
@@ -131,6 +133,20 @@ def test_sampled_scores_enter_by_choice() -> None:
     assert "included, by choice" in page(chosen)
 
 
+def test_samples_of_a_caption_are_one_score_and_named() -> None:
+    """Where a spec chose samples over log probabilities, an item's score is their mean, and the metric says so."""
+    spec = 'job = "gveval"\nmodel = "m"\nsamples = 2\n'
+    again = [msgspec.structs.replace(answered(9, 40, logprobs=False), metadata={"item": "vid1"})]
+    plain = [answered(1, 20, logprobs=False), answered(2, 35, logprobs=False), answered(3, 60, logprobs=False)]
+    found = analyze(record(spec_text=spec), plain + again, ITEMS, Counts(4, 4, 0)).correlations.row(0, named=True)
+    assert (found["metric"], found["items"], found["n"]) == ("G-VEval ref-only ACCR (mean of 2 samples)", 3, 6)
+    assert found["tau_b"] == analyze(record(), _means(30, 35, 60), ITEMS, Counts(3, 3, 0)).correlations["tau_b"][0]
+
+
+def _means(*values: int) -> list[Stored]:
+    return [answered(place, value) for place, value in enumerate(values, 1)]
+
+
 def test_the_recorded_prompt_decides_how_answers_are_read() -> None:
     """Labels and scale come from the run's own prompt, so that old answers are read as they were asked."""
     prompt = load_prompt("gveval_ref_only_accr")
@@ -156,7 +172,7 @@ def test_runs_that_cannot_be_analyzed_are_refused(changes: dict[str, Any], words
 def test_tables_are_written_as_parquet_and_csv(tmp_path: Path) -> None:
     """The tables come back from parquet as they were, with their types, and from CSV with their columns."""
     analysis = small()
-    written = {path.name: path for path in write_tables(analysis, tmp_path)}
+    written = {path.name: path for path in write_tables(tables_of(analysis), tmp_path)}
     assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == sorted(written)
     assert dict(pl.read_parquet(written["scores.parquet"]).schema) == SCORES_SCHEMA
     assert pl.read_parquet(written["correlations.parquet"]).equals(analysis.correlations)
@@ -168,8 +184,8 @@ def test_tables_are_written_as_parquet_and_csv(tmp_path: Path) -> None:
 
 def test_tables_are_replaced_whole(tmp_path: Path) -> None:
     """A second analysis takes the place of the first."""
-    write_tables(small(), tmp_path)
-    write_tables(analyze(record(), ANSWERS[:1], ITEMS, Counts(5, 1, 0)), tmp_path)
+    write_tables(tables_of(small()), tmp_path)
+    write_tables(tables_of(analyze(record(), ANSWERS[:1], ITEMS, Counts(5, 1, 0))), tmp_path)
     assert pl.read_parquet(tmp_path / "tables" / "scores.parquet").height == len(NAMES)
 
 
@@ -177,7 +193,7 @@ def test_tables_that_cannot_be_written_are_an_input_error(tmp_path: Path) -> Non
     """A file in the place of the tables' folder is named."""
     (tmp_path / "tables").touch()
     with pytest.raises(InputError, match="tables: cannot be written: File exists"):
-        write_tables(small(), tmp_path)
+        write_tables(tables_of(small()), tmp_path)
 
 
 def test_the_page_labels_what_is_not_real() -> None:
@@ -254,7 +270,7 @@ def test_a_folder_is_read_from_its_record_and_log(tmp_path: Path, monkeypatch: p
     )
     monkeypatch.setitem(sys.modules, "outputs.answers", stored)
     (tmp_path / "run.json").write_bytes(msgspec.json.encode(record()))
-    assert to_json(analyze_run(tmp_path)) == to_json(small())
+    assert analyze_run(tmp_path).document == to_json(small())
 
 
 def test_what_is_no_run_folder_is_an_input_error(tmp_path: Path) -> None:

@@ -326,7 +326,7 @@ def test_verdicts(needed: Interval | None, there: float | None, verdict: str | N
 
 def test_a_cap_with_an_unpriced_lane() -> None:
     """A lane without a price leaves a cap uncertain, but what is priced may pass it alone."""
-    lanes = estimate([lane(body(max_tokens=100)), lane(body(max_tokens=100), rates=None)]).lanes
+    lanes = estimate([lane(body(max_tokens=100)), lane(body(max_tokens=100), rates=None)]).stages
     assert cap_met(lanes, None) is None
     assert cap_met(lanes, 1.0) == "perhaps"
     assert cap_met(lanes, 1e-9) == "no"
@@ -338,13 +338,13 @@ def test_the_disk_is_asked_for_room() -> None:
 
     def needed(**keys: Any) -> int:
         facts = lane(*[body(max_tokens=100, **keys)] * 1000)
-        return disk_room(zip([facts], estimate([facts]).lanes, strict=True), 500_000, 8, 10**12).needed_bytes
+        return disk_room(zip([facts], estimate([facts]).stages, strict=True), 500_000, 8, 10**12).needed_bytes
 
     reserve = (4 << 20) + 8 * (64 << 10)
     assert needed() == pytest.approx(500_000 + 1000 * (950 + 50 * 5) + reserve)
     assert needed(logprobs=True, top_logprobs=20) - needed() == pytest.approx(1000 * 50 * (90 + 20 * 70))
     facts = lane(*[body(max_tokens=100_000)] * 1000)
-    both = list(zip([facts], estimate([facts]).lanes, strict=True))
+    both = list(zip([facts], estimate([facts]).stages, strict=True))
     assert disk_room(both, 0, 8, 10**12).enough == "yes"
     assert disk_room(both, 0, 8, 10**8).enough == "perhaps"
     assert disk_room(both, 0, 8, 10**6).enough == "no"

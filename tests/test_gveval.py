@@ -1,5 +1,6 @@
 """The G-VEval job: its requests and its verdicts."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs import custom_ids
+from jobs.bodies import prompt_metadata
 from jobs.gveval import NAME, PROMPTS, GVEvalJob
 from jobs.protocol import Answered, Failed, Request, Verdict
 from jobs.spec import restore_spec
 from outputs.items import Item
 from prompts.input_error import InputError
-from prompts.records import Completion, Outcome
+from prompts.records import Completion, Mode, Outcome
 from prompts.template import load_prompt
 from tests.harness.in_memory import InMemoryRun
+from tests.harness.workplace import Workplace
 
 PROMPT = load_prompt("gveval_ref_only_accr")
 SHIPPED = {name: load_prompt(name).text for name in PROMPTS.values()}
@@ -118,6 +121,69 @@ def test_specs_without_an_expectation_are_refused(more: str, field: str) -> None
     assert "night" in str(caught.value.file)
 
 
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ("samples = 1", "samples"),
+        ("samples = 101", "samples"),
+        ("samples = 5\ntop_logprobs = 20", "top_logprobs"),
+        ("samples = 5\nparams = {logprobs = true}", "params.logprobs"),
+        ("samples = 5\nparams = {top_logprobs = 5}", "params.top_logprobs"),
+        ("samples = 5\nparams = {n = 5}", "params.n"),
+    ],
+)
+def test_samples_and_log_probabilities_are_one_or_the_other(more: str, field: str) -> None:
+    """Fewer than two samples, too many, or any word of log probabilities beside them is an error that names its key."""
+    with pytest.raises(InputError) as caught:
+        build(more)
+    assert caught.value.field == field
+
+
+def test_samples_ask_the_same_so_often_without_log_probabilities() -> None:
+    """Each caption has its requests together, equal but for id and number; each says of how many it is one."""
+    items = [ITEM, Item(item="b", candidate="A cat.", references=("a cat",))]
+    asked = list(build("samples = 3").start(items))
+    assert len({one.custom_id for one in asked}) == len(asked) == 6
+    assert [one.metadata for one in asked] == [
+        {"item": item.item, "stage": "judge", "repeat": repeat, "samples": 3, **prompt_metadata(PROMPT)}
+        for item in items
+        for repeat in range(3)
+    ]
+    words = [PROMPT.render(candidate=item.candidate, references=item.references) for item in items]
+    assert [one.body for one in asked] == [
+        {"model": "judge-1", "messages": [{"role": "user", "content": said}], "temperature": 1, "max_tokens": 800}
+        for said in words
+        for _ in range(3)
+    ]
+
+
+def test_samples_are_read_as_the_integers_that_were_sampled() -> None:
+    """An answer to one of several requests has its integers, of mode no_logprobs, and a verdict of its own."""
+    job = build("samples = 2")
+    run = InMemoryRun(job, [ITEM], lambda request: Completion(ANSWER, "stop")).run()
+    assert [verdict.outcome for verdict in run.verdicts] == [Outcome.OK] * 2
+    scores = job.read_answer(Completion(ANSWER, "stop")).scores
+    assert {(score.sampled, score.mode) for name, score in scores.items() if name == "accuracy"} == {
+        (85, Mode.NO_LOGPROBS)
+    }
+
+
+def test_a_judge_without_log_probabilities_is_refused_before_the_first_call(
+    work: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the catalog knows to give none is bad input, which names the way out; taken, only the key is missing."""
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    entry = {"vname": "v", "ref": ["a dog"], "candidate": "A dog.", "human_score": [[5, 4, 3, 2, 3.5]]}
+    (work.folder / "data.json").write_text(json.dumps({"one": entry}))
+    text = 'job = "gveval"\nmodel = "anthropic/claude-sonnet-4-5"\n{}\n[dataset]\npath = "data.json"\n'
+    (work.folder / "s.toml").write_text(text.format(""))
+    ended = work.run(source="s.toml")
+    assert (ended.code, work.run_folder.exists()) == (2, False)
+    assert re.search(r"s\.toml: gveval-one-\w+: body\.logprobs: anthropic gives none for .*samples = n", ended.error)
+    (work.folder / "s.toml").write_text(text.format("samples = 2"))
+    assert "ANTHROPIC_API_KEY" in work.run(source="s.toml").error
+
+
 def test_an_unknown_mode_is_told_which_there_are() -> None:
     """The modes that exist are named."""
     with pytest.raises(InputError, match="'both' is not there; there is: ref-only, ref-free, combined"):
@@ -138,6 +204,14 @@ def test_a_prompt_for_other_variables_is_refused(variables: str) -> None:
     with pytest.raises(InputError) as caught:
         build(prompts={PROMPT.name: text})
     assert caught.value.field == "variables"
+
+
+def test_a_prompt_for_a_text_is_refused() -> None:
+    """A prompt whose answers hold no score grades nothing."""
+    text = PROMPT.text.replace('parser = "accr"', 'parser = "tagged_text"')
+    text = re.sub(r"dimensions = .*", 'dimensions = ["grade"]', text)
+    with pytest.raises(InputError, match="'tagged_text' reads no scores"):
+        build(prompts={PROMPT.name: text})
 
 
 def test_custom_ids_are_the_same_in_every_run() -> None:

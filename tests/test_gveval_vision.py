@@ -94,6 +94,38 @@ def test_each_mode_shows_what_it_says(name: str, medium: str) -> None:
         assert part == {"type": "video_url", "video_url": clip}
 
 
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        (mode("ref-only"), None),
+        (mode("ref-only", more="samples = 2"), None),
+        (mode("ref-free", "picture"), {"image_url": {"url": ITEM.media, "detail": "low"}}),
+        (mode("ref-free", "picture", 'detail = "high"'), {"image_url": {"url": ITEM.media, "detail": "high"}}),
+        (mode("combined", "picture"), {"image_url": {"url": ITEM.media, "detail": "low"}}),
+        (mode("ref-free", "picture", "samples = 2"), {"image_url": {"url": ITEM.media, "detail": "low"}}),
+        *(
+            (mode(name, "clip"), {"video_url": {"url": ITEM.media, "detail": "high", "frames": 3, "layout": "strip"}})
+            for name in ("ref-free", "combined")
+        ),
+    ],
+)
+def test_a_body_holds_this_and_nothing_else(more: str, part: dict[str, Any] | None) -> None:
+    """Whole bodies: the words, what is shown where the mode shows it, and log probabilities unless sampled."""
+    job = build(more)
+    known = {"candidate": ITEM.candidate, "references": ITEM.references, "frames": 3, "layout": "strip"}
+    words = job.prompt.render(**{name: known[name] for name in job.prompt.variables})
+    shown = [{"type": "text", "text": words}, *({"type": kind, kind: asked} for kind, asked in (part or {}).items())]
+    listed = {} if "samples" in more else {"logprobs": True, "top_logprobs": 20}
+    for request in job.start([ITEM]):
+        assert request.body == {
+            "model": "judge-1",
+            "messages": [{"role": "user", "content": words if part is None else shown}],
+            "temperature": 1,
+            "max_tokens": 800,
+            **listed,
+        }
+
+
 def test_how_it_is_shown_can_be_chosen() -> None:
     """Detail, frames and layout are those of the spec, in the part and in the words."""
     [request] = build(mode("ref-free", "picture", 'detail = "high"')).start([ITEM])

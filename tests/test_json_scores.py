@@ -144,8 +144,9 @@ def test_an_answer_cut_after_its_last_score_is_ok() -> None:
 
 def test_the_shipped_prompt_asks_for_what_the_parser_reads() -> None:
     """The digits prompt has four dimensions on a scale whose every score is one character."""
-    reader = reader_for(load_prompt("gveval_ref_only_digit"))
-    assert reader.scale == (0, 9)
+    prompt = load_prompt("gveval_ref_only_digit")
+    reader = reader_for(prompt)
+    assert prompt.scale == (0, 9)
     assert reader.dimensions == ("accuracy", "completeness", "conciseness", "relevance", "average")
     answer = json.dumps(dict.fromkeys(reader.dimensions[:-1], 4))
     assert reader(Completion(answer, "stop")).scores["average"].value == 4

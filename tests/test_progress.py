@@ -18,7 +18,9 @@ def _engine(rows: int) -> Any:
     lane = state.lane_number("p", "m")
     for row in range(rows):
         state.add_request(row + 1, 0, lane)
-    return SimpleNamespace(state=state, lanes={0: make_lane()}, stopping=None, budget=Budget(Caps()), deadline=None)
+    return SimpleNamespace(
+        state=state, lanes={0: make_lane()}, stopping=None, budget=Budget(Caps()), deadline=None, about={}
+    )
 
 
 def test_rate_and_time_left_come_from_what_was_done_lately() -> None:

@@ -73,7 +73,10 @@ def test_unknown_header_key_suggests_the_near_one() -> None:
         (('name = "small"', 'name = "a/b"'), "name"),
         (('role = "judge"', 'role = "judge"\nscale = [100, 0]'), "scale"),
         (('role = "judge"', 'role = "judge"\ndimensions = ["A", "a "]'), "dimensions"),
-        (('role = "judge"', 'role = "judge"\nparser = "accr"'), "parser"),
+        (('role = "judge"', 'role = "judge"\nscale = [-5, 5]'), "scale"),
+        (('role = "judge"', 'role = "judge"\nscale = [0, 1000000000]'), "scale"),
+        (('role = "judge"', 'role = "judge"\nscale = [0]'), "scale"),
+        (('role = "judge"', 'role = "judge"\ndelimiters = ["$", "$"]'), "delimiters"),
     ],
 )
 def test_wrong_header_values_name_their_field(change: tuple[str, str], field: str) -> None:
@@ -134,6 +137,21 @@ def test_a_folder_overlays_the_shipped_prompts(tmp_path: Path) -> None:
     assert load_prompt(name, tmp_path).version == "mine"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [('version = "1.0"', "version = 1.0.0", 3), ("{{ candidate }}", "{{ candidat }}", 22), ("+++\nname", "name", 1)],
+)
+def test_a_broken_overlay_is_told_by_file_and_line(tmp_path: Path, old: str, new: str, line: int) -> None:
+    """A fault in the user's own file is that file's error: the shipped prompt does not quietly take its place."""
+    name = "gveval_ref_only_accr"
+    text = (SHIPPED / f"{name}.md").read_text()
+    assert old in text
+    (tmp_path / f"{name}.md").write_text(text.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        load_prompt(name, tmp_path)
+    assert (caught.value.file, caught.value.line) == (str(tmp_path / f"{name}.md"), line)
+
+
 def test_unknown_prompt_suggests_the_near_one() -> None:
     """A misspelt prompt name is answered with the one that was meant."""
     with pytest.raises(InputError, match="did you mean 'gveval_ref_only_accr'"):
@@ -168,20 +186,53 @@ def test_shipped_judge_prompt_shows_texts_and_slots() -> None:
 
 
 def test_shipped_prompts_have_a_parser_that_reads_them() -> None:
-    """Every shipped prompt parses, and its answers can be read."""
-    for path in SHIPPED.glob("*.md"):
-        assert reader_for(load_prompt(path.stem)).dimensions
+    """Every shipped prompt parses, and where it speaks to a judge its answers can be read as scores."""
+    prompts = [load_prompt(path.stem) for path in SHIPPED.glob("*.md")]
+    judged = [prompt for prompt in prompts if prompt.role == "judge"]
+    assert len(judged) >= 6
+    assert all(reader_for(prompt).dimensions for prompt in judged)
 
 
-def test_parsers_refuse_a_header_that_they_cannot_serve() -> None:
-    """A prompt without a parser, with an unknown one, or with a label that the parser adds itself is refused."""
-    with pytest.raises(InputError, match="names no parser"):
+ONE = 'dimensions = ["Style"]'
+SCALE = "scale = [0, 9]"
+
+
+@pytest.mark.parametrize(
+    ("parser", "lines", "field", "words"),
+    [
+        ("acr", [SCALE, ONE], "parser", "did you mean 'accr'"),
+        ("accr", [ONE], "scale", "needs the lowest and the highest score"),
+        ("accr", [SCALE], "dimensions", "at least 1; here are 0"),
+        ("accr", [SCALE, 'dimensions = ["Average"]'], "dimensions", "adds 'average' itself"),
+        ("json_scores", [ONE], "scale", "needs the lowest"),
+        ("labelled_aspects", [SCALE, ONE], "dimensions", "at least 2; here are 1"),
+        ("labelled_aspects", [SCALE, 'dimensions = ["A", "Aspect  Mean"]'], "dimensions", "adds 'aspect_mean' itself"),
+        ("tagged_integer", [SCALE, 'dimensions = ["1st"]'], "dimensions", "'1st' makes no tag"),
+        ("tagged_integer", [SCALE, 'dimensions = ["a>b"]'], "dimensions", "'a>b' makes no tag"),
+        ("tagged_integer", [SCALE, 'dimensions = ["A b", "a  B"]'], "dimensions", "must differ"),
+        ("tagged_text", ['dimensions = ["a", "b"]'], "dimensions", "exactly 1; here are 2"),
+        ("tagged_text", [], "dimensions", "exactly 1; here are 0"),
+        ("tagged_text", [ONE, 'delimiters = ["$", "$"]'], "delimiters", "only parser 'delimited_score'"),
+        ("delimited_score", [ONE], "scale", "needs the lowest"),
+        ("delimited_score", [SCALE, 'dimensions = ["a", "b"]'], "dimensions", "exactly 1; here are 2"),
+        ("delimited_score", [SCALE, ONE, 'delimiters = ["$"]'], "delimiters", "length 2"),
+        ("delimited_score", [SCALE, ONE, 'delimiters = ["$", ""]'], "delimiters", "'' is no delimiter"),
+        ("delimited_score", [SCALE, ONE, 'delimiters = ["1", "$"]'], "delimiters", "'1' is no delimiter"),
+        ("delimited_score", [SCALE, ONE, 'delimiters = [" ", " "]'], "delimiters", "' ' is no delimiter"),
+    ],
+)
+def test_a_header_says_what_its_parser_needs(parser: str, lines: list[str], field: str, words: str) -> None:
+    """What a parser needs and the header lacks, or has and the parser cannot serve, is told by file and key."""
+    more = "\n".join([f'parser = "{parser}"', *lines])
+    error = failure(HEADER.replace('role = "judge"', f'role = "judge"\n{more}') + "body")
+    assert (error.file, error.field) == ("small.md", field)
+    assert words in str(error)
+
+
+def test_a_prompt_without_a_parser_has_no_reader() -> None:
+    """Who wants to read the answers to a prompt that names no parser is told so."""
+    with pytest.raises(InputError, match=r"small\.md: parser: the header names no parser"):
         reader_for(parse_prompt(HEADER + "body", "small.md"))
-    head = HEADER.replace('role = "judge"', 'role = "judge"\nparser = "{}"\nscale = [0, 9]\ndimensions = ["{}"]')
-    with pytest.raises(InputError, match="did you mean 'accr'"):
-        reader_for(parse_prompt(head.format("acr", "Style") + "body", "small.md"))
-    with pytest.raises(InputError, match="'average'"):
-        reader_for(parse_prompt(head.format("accr", "Average") + "body", "small.md"))
 
 
 def test_importing_the_room_does_not_load_jinja() -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from providers.simulator.answer import answer
 from providers.simulator.chat import BadBodyError, read_chat, read_json
-from providers.simulator.judge import Slot, score_slots, tagged
 from providers.simulator.overlap import overlap
+from providers.simulator.slots import Slot, score_slots, tagged
 from providers.simulator.tokens import Choice, SimulatedAnswer, split
 
 JUDGE_PROMPT = """Grade the caption in the <candidate> tag.

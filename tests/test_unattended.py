@@ -316,11 +316,11 @@ def judged(work: Workplace, items: int) -> str:
 
 
 def test_a_judge_that_talks_rubbish_is_stopped(work: Workplace) -> None:
-    """After forty answers of which under half could be read, its lane stops, exit code 7; the rest stays unsent."""
+    """After forty answers of which under half could be read, its stage pauses, exit code 7; the rest stays unsent."""
     work.provider.reply = Counting(0.03, lambda _: work.reply("I'd rather not say"))
     ended = work.run("-c", 1, "--json", source=judged(work, 300))
     assert (ended.code, ended.json["outcomes"]) == (7, {"unparseable": ended.json["answered"]})
-    assert "under 50% of the last 40 answers could be read" in ended.json["reason"]
+    assert "stage judge of lab/lab-1 paused: 0 of the last 40 answers could be read, under 50%" in ended.json["reason"]
     assert 40 <= len(work.provider.calls) < 100
     assert ended.json["unsent"] == 300 - len(work.provider.calls)
     assert ended.json["failed"] == 0
@@ -349,7 +349,7 @@ def test_the_watch_on_a_judge_is_set(work: Workplace, where: str) -> None:
         path.write_text(f"{path.read_text()}[thresholds]\nreadable_of = {of}\nmin_readable_share = 0.2\n")
     ended = work.run("-c", 1, "--json", *arguments, source=source)
     assert ended.code == 7
-    assert "under 20% of the last 10 answers" in ended.json["reason"]
+    assert "of the last 10 answers could be read, under 20%" in ended.json["reason"]
     assert 10 <= len(work.provider.calls) < 70
 
 

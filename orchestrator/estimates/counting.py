@@ -1,4 +1,4 @@
-"""Counting a plan's rows, lane by lane: all of them by bytes and by their most cost, a sample of them by tokens."""
+"""Counting a plan's rows, stage by stage: all of them by bytes and by their most cost, a sample of them by tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,8 @@ from orchestrator.estimates.estimate import AnswerFacts, LaneFacts, RunEstimate,
 from orchestrator.estimates.estimating import lane_facts, sample_answers
 from orchestrator.estimates.media_tokens import count_media
 from orchestrator.estimates.row_sample import RowSample, vocabulary_of
-from orchestrator.requests_file import RequestsFile
+from orchestrator.requests_file import NewRow, RequestsFile
+from orchestrator.to_follow import Following
 from outputs.fold import RunState
 from providers.catalog import Catalog
 from providers.media.preflight import Medium
@@ -21,9 +22,13 @@ _LINE_BYTES = 250  # of a request's line, but for its body and metadata
 
 
 @dataclass(slots=True)
-class LaneCount:
-    """The rows of one lane. `most_usd` bounds their cost; None where price or longest answer are unknown."""
+class StageCount:
+    """The rows of a lane's stage. `most_usd` bounds their cost; None where price or longest answer are unknown.
 
+    Of the sample's rows, `expected` are those that will follow from answers.
+    """
+
+    stage: str
     provider: str
     model: str
     sample: RowSample
@@ -32,7 +37,22 @@ class LaneCount:
     media_limits: MediaLimits
     most_usd: float | None = 0.0
     body_bytes: int = 0
+    expected: int = 0
     answers: Sequence[AnswerFacts] = ()
+
+    def add(
+        self, body: bytes, media: Sequence[Medium | None] | None = None, url: str = CHAT, expected: int = 0
+    ) -> None:
+        """One more row, or so many expected ones like it."""
+        times = expected or 1
+        shown = count_media(body, media, self.image_tokens, self.media_limits)
+        self.sample.add(body, shown, times)
+        self.body_bytes += len(body) * times
+        self.expected += expected
+        tokens = None if shown is None else len(body) - shown.inline_bytes + shown.most
+        longest = self.sample.model_most
+        most = None if self.rates is None else upper_bound_usd(self.rates, body, longest, tokens, url=url)
+        self.most_usd = None if most is None or self.most_usd is None else self.most_usd + most * times
 
 
 @dataclass(slots=True)
@@ -42,57 +62,59 @@ class PlanCounter:
     catalog: Catalog
     concurrency: int
     request_bytes: int = 0
-    _lanes: dict[tuple[str, str], LaneCount] = field(default_factory=dict)
+    _stages: dict[tuple[str, str, str], StageCount] = field(default_factory=dict)
 
     @property
-    def counts(self) -> list[LaneCount]:
-        """The lanes, in the order in which they came up."""
-        return list(self._lanes.values())
+    def counts(self) -> list[StageCount]:
+        """The stages of lanes, in the order in which they came up."""
+        return list(self._stages.values())
 
-    def add(
-        self,
-        provider: str,
-        model: str,
-        body: bytes,
-        new_metadata: bytes | None = None,
-        media: Sequence[Medium | None] | None = None,
-        url: str = CHAT,
-    ) -> None:
-        """One more row; `new_metadata` where its line is not on disk yet."""
-        lane = self._lanes.get((provider, model))
-        if lane is None:
-            lane = self._lanes[provider, model] = self._new_lane(provider, model)
-        shown = count_media(body, media, lane.image_tokens, lane.media_limits)
-        lane.sample.add(body, shown)
-        lane.body_bytes += len(body)
-        longest = lane.sample.model_most
-        tokens = None if shown is None else len(body) - shown.inline_bytes + shown.most
-        most = None if lane.rates is None else upper_bound_usd(lane.rates, body, longest, tokens, url=url)
-        lane.most_usd = None if most is None or lane.most_usd is None else lane.most_usd + most
-        if new_metadata is not None:
-            self.request_bytes += _LINE_BYTES + len(body) + len(new_metadata)
+    def add_new(self, new: NewRow) -> None:
+        """A row whose line is not on disk yet."""
+        self.stage(new.stage, new.routed.provider, new.routed.model).add(new.routed.body, new.routed.media, new.url)
+        self._will_write(new, 1)
+
+    def add_following(self, following: Following) -> None:
+        """Rows that will follow from answers."""
+        row = following.row
+        stage = self.stage(following.stage, *following.lane)
+        stage.add(row.routed.body, row.routed.media, row.url, following.rows)
+        self._will_write(row, following.rows)
+
+    def _will_write(self, row: NewRow, times: int) -> None:
+        self.request_bytes += (_LINE_BYTES + len(row.routed.body) + len(row.metadata or b"")) * times
 
     def learn(self, folder: Path, state: RunState, requests: RequestsFile) -> None:
-        """Take in what the answers of the run have shown, for the lanes that there are by now."""
+        """Take in what the answers of the run have shown, for the stages that there are by now."""
         numbers = {(lane.provider, lane.model): number for number, lane in enumerate(state.lanes)}
-        known = {numbers[key]: lane for key, lane in self._lanes.items()}
-        encodings = {number: lane.sample.encoding for number, lane in known.items()}
-        for number, answers in sample_answers(folder, state, requests, encodings, _ANSWERS).items():
-            known[number].answers = answers
+        counted = [(numbers.get((one.provider, one.model)), one) for one in self.counts]
+        encodings = {number: one.sample.encoding for number, one in counted if number is not None}
+        answers = sample_answers(folder, state, requests, encodings, _ANSWERS)
+        for number, one in counted:
+            if number is not None and one.stage in state.stages:
+                one.answers = answers.get((number, state.stages.index(one.stage)), ())
 
     def facts(self) -> list[LaneFacts]:
-        """What is known of each lane."""
+        """What is known of each stage."""
         return [
-            lane_facts(x.provider, x.model, x.sample, self.catalog, self.concurrency, x.answers) for x in self.counts
+            lane_facts(x.provider, x.model, x.sample, self.catalog, self.concurrency, x.answers, x.stage)
+            for x in self.counts
         ]
 
     def estimate(self) -> RunEstimate:
-        """The estimate of all lanes."""
+        """The estimate of all of them."""
         return estimate(self.facts())
 
-    def _new_lane(self, name: str, model: str) -> LaneCount:
+    def stage(self, stage: str, name: str, model: str) -> StageCount:
+        """The count of a lane's stage."""
+        key = (stage, name, model)
+        if key not in self._stages:
+            self._stages[key] = self._new_stage(stage, name, model)
+        return self._stages[key]
+
+    def _new_stage(self, stage: str, name: str, model: str) -> StageCount:
         provider = self.catalog.provider(name)
         facts = provider.facts_of(model)
         sample = RowSample(vocabulary_of(model, provider.simulated), facts.max_output_tokens)
         rule = facts.image_tokens or ImageTokens()
-        return LaneCount(name, model, sample, resolve_rates(provider, model), rule, provider.media)
+        return StageCount(stage, name, model, sample, resolve_rates(provider, model), rule, provider.media)

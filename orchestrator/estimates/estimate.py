@@ -3,8 +3,8 @@
 What answers of the run have shown is believed before any guess. Nothing here reads a file or knows the time.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -39,7 +39,10 @@ class AnswerFacts:
 
 @dataclass(frozen=True, slots=True)
 class LaneFacts:
-    """What is known of a lane before it is estimated. `sample` holds its rows that want an answer."""
+    """What is known of a lane's stage before it is estimated. `sample` holds its rows that want an answer.
+
+    What is said of the lane as such is the same in each of its stages.
+    """
 
     provider: str
     model: str
@@ -49,11 +52,25 @@ class LaneFacts:
     buckets: tuple[tuple[str, Limits], ...] = ()
     simulated: bool = False
     answers: Sequence[AnswerFacts] = ()
+    stage: str = ""
 
     @property
     def measured(self) -> Sequence[AnswerFacts]:
         """The answers, where they are enough to go by."""
         return self.answers if len(self.answers) >= ENOUGH_ANSWERS else ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageEstimate:
+    """What the rows of one stage take of a lane: tokens and USD, None where nobody knows."""
+
+    stage: str
+    provider: str
+    model: str
+    rows: int
+    input_tokens: Interval
+    output_tokens: Interval | None
+    cost_usd: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +106,7 @@ class RunEstimate:
     cost_usd: Interval | None
     seconds: Interval | None
     lanes: tuple[LaneEstimate, ...]
+    stages: tuple[StageEstimate, ...] = ()
 
     @property
     def slowest(self) -> LaneEstimate | None:
@@ -97,58 +115,95 @@ class RunEstimate:
         return max(known, key=lambda lane: lane.seconds.middle if lane.seconds else 0.0, default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """`total`, and the `lanes`."""
+        """`total`, the `lanes`, and the `stages`."""
         document: dict[str, Any] = msgspec.to_builtins(self)
-        lanes = document.pop("lanes")
-        return {"total": document, "lanes": list(lanes)}
+        lanes, stages = document.pop("lanes"), document.pop("stages")
+        return {"total": document, "lanes": list(lanes), "stages": list(stages)}
 
 
-def estimate(lanes: Sequence[LaneFacts]) -> RunEstimate:
-    """The estimate of a run that has these lanes."""
-    inputs = [estimate_input(lane) for lane in lanes]
-    outputs = [estimate_output(lane) for lane in lanes]
-    demands = [
-        Demand(lane.sample.rows, taken, given, _latency(lane), lane.concurrency, lane.buckets)
-        for lane, taken, given in zip(lanes, inputs, outputs, strict=True)
+def estimate(stages: Sequence[LaneFacts]) -> RunEstimate:
+    """The estimate of a run that has these stages of lanes; a lane's rows share its limits, whatever their stage."""
+    each = [_stage_estimate(stage) for stage in stages]
+    lanes: dict[tuple[str, str], list[int]] = {}
+    for number, stage in enumerate(stages):
+        lanes.setdefault((stage.provider, stage.model), []).append(number)
+    parts = [([stages[n] for n in numbers], [each[n] for n in numbers]) for numbers in lanes.values()]
+    demands = [_demand(facts, found) for facts, found in parts]
+    found = [
+        _lane_estimate(facts, found, demand, pace)
+        for (facts, found), demand, pace in zip(parts, demands, paces(demands), strict=True)
     ]
-    each = [
-        _lane_estimate(lane, demand, pace, _cost(lane, demand))
-        for lane, demand, pace in zip(lanes, demands, paces(demands), strict=True)
-    ]
-    return _run_estimate(tuple(each))
+    return _run_estimate(tuple(found), tuple(each))
 
 
-def _lane_estimate(lane: LaneFacts, demand: Demand, pace: Pace, cost: Interval | None) -> LaneEstimate:
+def _stage_estimate(stage: LaneFacts) -> StageEstimate:
+    taken, given = estimate_input(stage), estimate_output(stage)
+    cost = _cost(stage, taken, given)
+    rows = stage.sample.rows
+    return StageEstimate(stage.stage, stage.provider, stage.model, rows, taken, given, cost)
+
+
+def _demand(stages: Sequence[LaneFacts], found: Sequence[StageEstimate]) -> Demand:
+    """What a lane's stages ask of its limits together; a call takes as long as it does on average over their rows."""
+    rows = sum(one.rows for one in found)
+    shares = [one.rows / rows if rows else 1 / len(found) for one in found]
+    latency = total(_latency(stage).times(share) for stage, share in zip(stages, shares, strict=True))
+    taken, given = total(one.input_tokens for one in found), _total_known([one.output_tokens for one in found])
+    return Demand(rows, taken, given, latency, stages[0].concurrency, stages[0].buckets)
+
+
+def _total_known(intervals: Sequence[Interval | None]) -> Interval | None:
+    """The sum; None where one of them is not known."""
+    known = [one for one in intervals if one is not None]
+    return total(known) if len(known) == len(intervals) else None
+
+
+def _lane_estimate(
+    stages: Sequence[LaneFacts], found: Sequence[StageEstimate], demand: Demand, pace: Pace
+) -> LaneEstimate:
+    cost = _total_known([one.cost_usd for one in found])
     return LaneEstimate(
-        provider=lane.provider,
-        model=lane.model,
+        provider=stages[0].provider,
+        model=stages[0].model,
         rows=demand.rows,
-        sampled=len(lane.sample.facts),
+        sampled=sum(len(stage.sample.facts) for stage in stages),
         input_tokens=demand.input.rounded(),
         output_tokens=None if demand.output is None else demand.output.rounded(),
         cost_usd=None if cost is None else cost.rounded(9),
         seconds=None if pace.seconds is None else pace.seconds.rounded(3),
         binding=pace.binding,
         bucket=pace.bucket,
-        counted_by=_counted_by(lane),
-        output_by=_output_by(lane, demand.output),
-        latency_by=_latency_by(lane),
+        counted_by=_all_of(map(_counted_by, stages)),
+        output_by=_all_of(_output_by(stage, one.output_tokens) for stage, one in zip(stages, found, strict=True)),
+        latency_by=_latency_by(stages, demand.latency_s),
     )
 
 
-def _run_estimate(lanes: tuple[LaneEstimate, ...]) -> RunEstimate:
-    outputs, costs, times = (
-        [one for lane in lanes if (one := getattr(lane, name)) is not None]
-        for name in ("output_tokens", "cost_usd", "seconds")
-    )
+def _all_of(said: Iterable[str]) -> str:
+    return " / ".join(dict.fromkeys(said))
+
+
+def _run_estimate(lanes: tuple[LaneEstimate, ...], stages: tuple[StageEstimate, ...]) -> RunEstimate:
+    outputs, costs = _total_known([x.output_tokens for x in lanes]), _total_known([x.cost_usd for x in lanes])
+    times = [lane.seconds for lane in lanes if lane.seconds is not None]
     return RunEstimate(
         rows=sum(lane.rows for lane in lanes),
         sampled=sum(lane.sampled for lane in lanes),
         input_tokens=total(lane.input_tokens for lane in lanes).rounded(),
-        output_tokens=total(outputs).rounded() if len(outputs) == len(lanes) else None,
-        cost_usd=total(costs).rounded(9) if len(costs) == len(lanes) else None,
+        output_tokens=None if outputs is None else outputs.rounded(),
+        cost_usd=None if costs is None else costs.rounded(9),
         seconds=longest(times) if len(times) == len(lanes) else None,
         lanes=lanes,
+        stages=tuple(_rounded(one) for one in stages),
+    )
+
+
+def _rounded(stage: StageEstimate) -> StageEstimate:
+    return replace(
+        stage,
+        input_tokens=stage.input_tokens.rounded(),
+        output_tokens=None if stage.output_tokens is None else stage.output_tokens.rounded(),
+        cost_usd=None if stage.cost_usd is None else stage.cost_usd.rounded(9),
     )
 
 
@@ -253,18 +308,18 @@ def _latency(lane: LaneFacts) -> Interval:
     return mean.give_or_take(_LATENCY_ERROR * mean.middle)
 
 
-def _latency_by(lane: LaneFacts) -> str:
-    found = _latency(lane)
-    source = f"from {len(lane.measured):,} answers" if lane.measured else "a guess"
+def _latency_by(stages: Sequence[LaneFacts], found: Interval) -> str:
+    answers = sum(len(stage.measured) for stage in stages)
+    source = f"from {answers:,} answers" if answers else "a guess"
     return f"{found.low:.3g} to {found.high:.3g} s a call, {source}"
 
 
-def _cost(lane: LaneFacts, demand: Demand) -> Interval | None:
+def _cost(lane: LaneFacts, taken: Interval, given: Interval | None) -> Interval | None:
     """USD; None where the price is unknown, or the output and it is not free."""
     rates = lane.rates
-    if rates is None or (demand.output is None and rates.output):
+    if rates is None or (given is None and rates.output):
         return None
-    taken = sum(x.input_tokens for x in lane.measured)
-    cached = sum(x.cached_tokens for x in lane.measured) / taken if taken else 0.0
-    cost = demand.input.times(cached * rates.cached_input + (1 - cached) * rates.input)
-    return cost if demand.output is None else cost + demand.output.times(rates.output)
+    measured = sum(x.input_tokens for x in lane.measured)
+    cached = sum(x.cached_tokens for x in lane.measured) / measured if measured else 0.0
+    cost = taken.times(cached * rates.cached_input + (1 - cached) * rates.input)
+    return cost if given is None else cost + given.times(rates.output)

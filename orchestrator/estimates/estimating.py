@@ -10,8 +10,9 @@ import msgspec
 
 from orchestrator.estimates.estimate import AnswerFacts, LaneFacts, estimate
 from orchestrator.estimates.media_tokens import count_media
-from orchestrator.estimates.row_sample import RowSample, read_facts, vocabulary_of
+from orchestrator.estimates.row_sample import RowFacts, RowSample, read_facts, vocabulary_of
 from orchestrator.requests_file import RequestsFile
+from orchestrator.to_follow import Following
 from outputs.fold import LaneTotals, RunState
 from outputs.journal import Log
 from outputs.records import ResponseHead
@@ -22,7 +23,7 @@ from providers.tokens import count_body
 
 _GOLDEN = 0.6180339887498949
 _ROWS = 600  # read to estimate a run at its start, which is not to take a second
-_ROWS_A_LANE = 20
+_ROWS_A_STAGE = 20
 _REQUEST_BYTES = 4 << 20
 _ANSWERS = 400
 _ANSWER_BYTES = 32 << 20
@@ -30,28 +31,66 @@ _ANSWER_BYTES = 32 << 20
 _head = msgspec.json.Decoder(ResponseHead)
 
 
-def estimate_run(folder: Path, state: RunState, catalog: Catalog, concurrency: int) -> dict[str, Any]:
-    """What the open rows of a run will take, from some 600 of them, as JSON: `total`, and `lanes`.
+def estimate_run(
+    folder: Path, state: RunState, catalog: Catalog, concurrency: int, following: Sequence[Following] = ()
+) -> dict[str, Any]:
+    """What the open rows of a run, and those that will follow, will take, as JSON: `total`, `lanes` and `stages`.
 
-    Each lane has, besides what `LaneEstimate` says, `before`: its totals so far, which are not part of the estimate.
+    Some 600 of the open rows are read; those `following` are taken to be like their examples. Each lane has, besides
+    what `LaneEstimate` says, `before`: its totals so far, which are not part of the estimate. `about` is how many
+    requests the run will have in the end.
     """
     open_rows = _open_rows(state)
     requests = RequestsFile(folder, state)
     try:
-        samples = {lane: _sample(state, lane, rows, requests, len(open_rows), catalog) for lane, rows in open_rows}
-        encodings = {lane: sample.encoding for lane, sample in samples.items()}
+        samples = {key: _sample(state, key[0], rows, requests, len(open_rows), catalog) for key, rows in open_rows}
+        encodings = {key[0]: sample.encoding for key, sample in samples.items()}
         answers = sample_answers(folder, state, requests, encodings)
     finally:
         requests.close()
-    lanes = [state.lanes[lane] for lane in samples]
+    measured = {_name(state, key): found for key, found in answers.items()}
+    named = [(_name(state, key), sample) for key, sample in samples.items()]
     facts = [
-        lane_facts(totals.provider, totals.model, sample, catalog, concurrency, answers.get(lane, ()))
-        for totals, (lane, sample) in zip(lanes, samples.items(), strict=True)
+        lane_facts(*name[1:], sample, catalog, concurrency, measured.get(name, ()), name[0])
+        for name, sample in (*named, *_samples_of(following, catalog).items())
     ]
     document = estimate(facts).to_json()
-    for entry, totals in zip(document["lanes"], lanes, strict=True):
-        entry["before"] = totals_of(totals)
-    return document
+    totals = {(lane.provider, lane.model): lane for lane in state.lanes}
+    for entry in document["lanes"]:
+        lane = (entry["provider"], entry["model"])
+        entry["before"] = totals_of(totals.get(lane, LaneTotals(*lane)))
+    asked = sum(lane.asked for lane in state.lanes)
+    return {**document, "about": asked + sum(one.rows for one in following)}
+
+
+def _name(state: RunState, key: tuple[int, int]) -> tuple[str, str, str]:
+    lane = state.lanes[key[0]]
+    return state.stages[key[1]], lane.provider, lane.model
+
+
+def _counted_in(catalog: Catalog, name: str, model: str) -> tuple[str | None, int | None]:
+    """The vocabulary that counts a lane's tokens, and the longest answer of its model."""
+    provider = catalog.provider(name)
+    return vocabulary_of(model, provider.simulated), provider.facts_of(model).max_output_tokens
+
+
+def _samples_of(following: Sequence[Following], catalog: Catalog) -> dict[tuple[str, str, str], RowSample]:
+    """By stage, provider and model, the rows that will follow, by their examples."""
+    found: dict[tuple[str, str, str], RowSample] = {}
+    for one in following:
+        key = (one.stage, *one.lane)
+        if key not in found:
+            found[key] = RowSample(*_counted_in(catalog, *one.lane), size=None)
+        found[key].rows += one.rows
+        found[key].facts.append(_facts_of(one, found[key], catalog))
+    return found
+
+
+def _facts_of(following: Following, sample: RowSample, catalog: Catalog) -> RowFacts:
+    provider, model = following.lane
+    entry, routed = catalog.provider(provider), following.row.routed
+    media = count_media(routed.body, routed.media, entry.facts_of(model).image_tokens or ImageTokens(), entry.media)
+    return read_facts(routed.body, sample.encoding, sample.model_most, media)
 
 
 def totals_of(lane: LaneTotals) -> dict[str, float]:
@@ -67,8 +106,9 @@ def lane_facts(
     catalog: Catalog,
     concurrency: int,
     answers: Sequence[AnswerFacts] = (),
+    stage: str = "",
 ) -> LaneFacts:
-    """The facts of the lane of a provider and model, its limits and prices from the catalog."""
+    """The facts of a stage of the lane of a provider and model, its limits and prices from the catalog."""
     provider = catalog.provider(name)
     return LaneFacts(
         provider=name,
@@ -79,6 +119,7 @@ def lane_facts(
         buckets=buckets_of(name, model, provider),
         simulated=provider.simulated,
         answers=answers,
+        stage=stage,
     )
 
 
@@ -88,26 +129,26 @@ def buckets_of(name: str, model: str, provider: Provider) -> tuple[tuple[str, Li
     return ((name, provider.account_limits()), *models)
 
 
-def _open_rows(state: RunState) -> list[tuple[int, "array[int]"]]:
-    """(lane, its rows that want an answer) of the lanes that have some."""
-    rows: list[array[int]] = [array("Q") for _ in state.lanes]
-    lane_of = state.lane_of
+def _open_rows(state: RunState) -> list[tuple[tuple[int, int], "array[int]"]]:
+    """((lane, stage), its rows that want an answer) of the stages that have some, by their numbers."""
+    rows: dict[tuple[int, int], array[int]] = {}
+    lane_of, stage_of = state.lane_of, state.stage_of
     for row in range(len(state)):
         if state.is_open(row):
-            rows[lane_of[row]].append(row)
-    return [(lane, found) for lane, found in enumerate(rows) if found]
+            rows.setdefault((lane_of[row], stage_of[row]), array("Q")).append(row)
+    return sorted(rows.items())
 
 
 def _sample(
-    state: RunState, lane: int, rows: "array[int]", requests: RequestsFile, lanes: int, catalog: Catalog
+    state: RunState, lane: int, rows: "array[int]", requests: RequestsFile, parts: int, catalog: Catalog
 ) -> RowSample:
     totals = state.lanes[lane]
     provider = catalog.provider(totals.provider)
-    facts = provider.facts_of(totals.model)
-    most, rule = facts.max_output_tokens, facts.image_tokens or ImageTokens()
-    sample = RowSample(vocabulary_of(totals.model, provider.simulated), most, rows=len(rows), size=None)
-    room = _REQUEST_BYTES // lanes
-    for row in _spread(rows, max(_ROWS_A_LANE, _ROWS // lanes)):
+    encoding, most = _counted_in(catalog, totals.provider, totals.model)
+    rule = provider.facts_of(totals.model).image_tokens or ImageTokens()
+    sample = RowSample(encoding, most, rows=len(rows), size=None)
+    room = _REQUEST_BYTES // parts
+    for row in _spread(rows, max(_ROWS_A_STAGE, _ROWS // parts)):
         try:
             request = requests.read(row)
         except msgspec.MsgspecError:  # its line is not on disk yet
@@ -143,9 +184,9 @@ def sample_answers(
     requests: RequestsFile,
     encodings: Mapping[int, str | None],
     most: int = _ANSWERS,
-) -> dict[int, list[AnswerFacts]]:
-    """By lane, the facts of answers with a `usage`: up to `most` in all, of the lanes that are in `encodings`."""
-    found: dict[int, list[AnswerFacts]] = {}
+) -> dict[tuple[int, int], list[AnswerFacts]]:
+    """By lane and stage, the facts of answers with a `usage`: up to `most`, of the lanes that are in `encodings`."""
+    found: dict[tuple[int, int], list[AnswerFacts]] = {}
     for head in _some_answers(folder / Log.RESPONSES.file_name, most):
         row = state.row_of(head.request)
         if row is None or head.usage is None or head.duplicate_of is not None or state.lane_of[row] not in encodings:
@@ -158,7 +199,7 @@ def sample_answers(
         facts = AnswerFacts(
             counted.tokens, usage.input_tokens, usage.output_tokens, usage.cached_tokens, head.latency_s
         )
-        found.setdefault(lane, []).append(facts)
+        found.setdefault((lane, state.stage_of[row]), []).append(facts)
     return found
 
 

@@ -15,12 +15,14 @@ from orchestrator.checking import RequestCheck
 from orchestrator.estimates.counting import PlanCounter
 from orchestrator.estimates.decoding_media import decode_all
 from orchestrator.estimates.estimate import LaneEstimate, RunEstimate
+from orchestrator.estimates.intervals import Interval
 from orchestrator.estimates.verdicts import DiskRoom, Verdict, cap_met, disk_room, fits
 from orchestrator.making import check_usable
 from orchestrator.opening import SIMULATOR, Options, caps_of, is_run, media_root, read_asked
 from orchestrator.reconcile import compare
-from orchestrator.requests_file import NewRow, RequestsFile
-from orchestrator.sources import Asked, Progress, check_path, silent
+from orchestrator.requests_file import RequestsFile
+from orchestrator.sources import Asked, Progress, check_path, recorded_spec, silent
+from orchestrator.to_follow import Following, to_follow
 from outputs.fold import RunState, fold
 from outputs.run_record import RunRecord, read_run_record
 from prompts.input_error import InputError
@@ -31,11 +33,15 @@ from providers.prices import price_line
 
 @dataclass(slots=True)
 class LanePlan:
-    """One lane's share. `most_usd` bounds its cost; None where the price or the longest answer is unknown."""
+    """One lane's share. `most_usd` bounds its cost; None where the price or the longest answer is unknown.
+
+    Of its `rows`, about `expected` will follow from answers.
+    """
 
     provider: str
     model: str
     rows: int = 0
+    expected: int = 0
     body_bytes: int = 0
     most_usd: float | None = 0.0
     key_missing: str | None = None  # the environment variable to set
@@ -44,12 +50,26 @@ class LanePlan:
     estimate: LaneEstimate | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """The share of one stage in one lane; the fields as in `LanePlan`. `cost_usd` is what it is estimated to cost."""
+
+    stage: str
+    provider: str
+    model: str
+    rows: int
+    expected: int
+    most_usd: float | None
+    cost_usd: Interval | None
+
+
 @dataclass(slots=True)
 class Plan:
     """What `overnight run` would do with the same arguments.
 
-    `binding` is the limit that the slowest lane waits for (see `Pace`), `binding_lane` that lane. `deadline_met` and
-    `cap_met` say yes, no or perhaps, and are None where there is no deadline or cap.
+    Of all `rows`, about `expected` will follow from answers. `notes` are what the job wants said. `binding` is the
+    limit that the slowest lane waits for (see `Pace`), `binding_lane` that lane. `deadline_met` and `cap_met` say yes,
+    no or perhaps, and are None where there is no deadline or cap.
     """
 
     source: Path
@@ -57,7 +77,9 @@ class Plan:
     is_new: bool
     answered: int = 0
     changes: str | None = None
+    notes: tuple[str, ...] = ()
     lanes: list[LanePlan] = field(default_factory=list)
+    stages: list[StagePlan] = field(default_factory=list)
     estimate: RunEstimate | None = None
     binding: str | None = None
     binding_lane: str | None = None
@@ -72,6 +94,10 @@ class Plan:
     def rows(self) -> int:
         return sum(lane.rows for lane in self.lanes)
 
+    @property
+    def expected(self) -> int:
+        return sum(lane.expected for lane in self.lanes)
+
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
         document: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
@@ -79,7 +105,7 @@ class Plan:
             document["estimate"] = self.estimate.to_json()["total"]
         if self.disk is not None:
             document["disk"]["enough"] = self.disk.enough
-        return {**document, "rows": self.rows}
+        return {**document, "rows": self.rows, "expected": self.expected}
 
 
 def make_plan(
@@ -96,17 +122,14 @@ def make_plan(
         if path is not None:
             check_path(path)
     catalog = load_catalog(options.config)
-    if source.is_dir():
+    asked = read_asked(source, catalog, options)
+    if asked is None:
         if decode_media:
             what = "give the manifest or the spec: the media of a run folder were looked at when it was made"
             raise InputError(what, file=source, field="--decode-media")
-        record, state = read_run_record(source), fold(source)
         plan = Plan(source, source, is_new=False)
-        plan.budget_usd = caps_of(record, state, catalog, options).run
-        counter = PlanCounter(catalog.with_recorded(record.catalog), options.concurrency)
-        _plan_recorded(plan, counter, state)
+        counter = _plan_folder(plan, catalog, options)
     else:
-        asked = read_asked(source, catalog, options)
         folder = options.out or asked.default_out
         plan = Plan(source, folder, not is_run(folder))
         made = None if plan.is_new else read_run_record(folder)
@@ -117,6 +140,32 @@ def make_plan(
     return plan
 
 
+def _plan_folder(plan: Plan, catalog: Catalog, options: Options) -> PlanCounter:
+    """Count what a run wants to go on with."""
+    record, state = read_run_record(plan.folder), fold(plan.folder)
+    plan.budget_usd = caps_of(record, state, catalog, options).run
+    catalog = catalog.with_recorded(record.catalog)
+    counter = PlanCounter(catalog, options.concurrency)
+    spec = recorded_spec(record, catalog.providers)
+    following: Iterable[Following] = ()
+    if spec is not None:
+        plan.notes = spec.job.notes()
+        root = media_root(options, None, record)
+        check = RequestCheck(
+            spec.job,
+            catalog,
+            plan.folder,
+            plan.folder,
+            record.provider_override,
+            need_keys=False,
+            allow_unpriced=True,
+            media_root=root,
+        )
+        following = to_follow(check, plan.folder, state)
+    _plan_recorded(plan, counter, state, following)
+    return counter
+
+
 def _plan_source(
     plan: Plan, asked: Asked, catalog: Catalog, options: Options, progress: Progress, decode_media: bool
 ) -> PlanCounter:
@@ -124,6 +173,7 @@ def _plan_source(
     if plan.is_new:
         check_usable(plan.folder)
     record = None if plan.is_new else read_run_record(plan.folder)
+    plan.notes = asked.job.notes()
     override = SIMULATOR if options.simulate else None if record is None else record.provider_override
     root = media_root(options, asked)
     check = RequestCheck(
@@ -140,7 +190,10 @@ def _plan_source(
     decoded = partial(decode_all, root=MediaRoot(root), file=asked.path, progress=progress) if decode_media else iter
     if record is None:
         counter = PlanCounter(catalog, options.concurrency)
-        _count(counter, decoded(check.rows()))
+        for row in decoded(check.rows()):
+            counter.add_new(row)
+        for following in to_follow(check):
+            counter.add_following(following)
         return counter
     counter = PlanCounter(catalog.with_recorded(record.catalog), options.concurrency)
     for _ in decoded(check.rows()) if decode_media else ():
@@ -159,12 +212,14 @@ def _plan_again(plan: Plan, counter: PlanCounter, asked: Asked, check: RequestCh
         state.withdraw(row)
     for row in difference.restored:
         state.withdraw(row, False)
-    _plan_recorded(plan, counter, state)
-    _count(counter, (row for number, row in enumerate(check.rows()) if difference.is_added[number]))
+    for number, new in enumerate(check.rows()):
+        if difference.is_added[number]:
+            counter.add_new(new)
+    _plan_recorded(plan, counter, state, to_follow(check, plan.folder, state))
 
 
-def _plan_recorded(plan: Plan, counter: PlanCounter, state: RunState) -> None:
-    """Count the rows of a run that still want an answer."""
+def _plan_recorded(plan: Plan, counter: PlanCounter, state: RunState, following: Iterable[Following]) -> None:
+    """Count the rows of a run that still want an answer, and where any does, those that will follow."""
     plan.answered = sum(lane.answered for lane in state.lanes)
     plan.spent_usd = sum(lane.cost_usd + lane.maybe_usd for lane in state.lanes)
     requests = RequestsFile(plan.folder, state)
@@ -173,37 +228,49 @@ def _plan_recorded(plan: Plan, counter: PlanCounter, state: RunState) -> None:
             if state.is_open(row):
                 lane = state.lanes[state.lane_of[row]]
                 request = requests.read(row)
-                counter.add(lane.provider, lane.model, bytes(request.body), media=request.media, url=request.url)
+                stage = counter.stage(state.stages[state.stage_of[row]], lane.provider, lane.model)
+                stage.add(bytes(request.body), request.media, request.url)
+        for one in following if counter.counts else ():
+            counter.add_following(one)
         counter.learn(plan.folder, state, requests)
     finally:
         requests.close()
 
 
-def _count(counter: PlanCounter, rows: Iterable[NewRow]) -> None:
-    for row in rows:
-        routed = row.routed
-        counter.add(routed.provider, routed.model, routed.body, row.metadata or b"", routed.media, row.url)
-
-
 def _conclude(plan: Plan, counter: PlanCounter, concurrency: int) -> None:
     """Estimate what was counted, and hold it against deadline, cap and disk."""
     found = plan.estimate = counter.estimate()
-    for count, lane in zip(counter.counts, found.lanes, strict=True):
-        key = counter.catalog.provider(lane.provider).api_key_env
-        missing = key if key is not None and not os.environ.get(key, "").strip() else None
-        simulated = counter.catalog.provider(lane.provider).simulated
-        most = count.most_usd
-        add = price_line(lane.provider, lane.model) if count.rates is None else None
-        plan.lanes.append(
-            LanePlan(lane.provider, lane.model, lane.rows, count.body_bytes, most, missing, add, simulated, lane)
-        )
+    plan.lanes = [_lane_plan(counter, lane) for lane in found.lanes]
+    plan.stages = [
+        StagePlan(x.stage, x.provider, x.model, stage.rows, x.expected, x.most_usd, stage.cost_usd)
+        for x, stage in zip(counter.counts, found.stages, strict=True)
+    ]
     if (slowest := found.slowest) is not None:
         plan.binding, plan.binding_lane = slowest.binding, f"{slowest.provider}/{slowest.model}"
     left_usd = None if plan.budget_usd is None else plan.budget_usd - plan.spent_usd
-    plan.cap_met = cap_met(found.lanes, left_usd)
+    plan.cap_met = cap_met(found.stages, left_usd)
     plan.deadline_met = fits(found.seconds, plan.seconds_left)
-    facts = zip(counter.facts(), found.lanes, strict=True)
+    facts = zip(counter.facts(), found.stages, strict=True)
     plan.disk = disk_room(facts, counter.request_bytes, concurrency, _free_bytes(plan.folder))
+
+
+def _lane_plan(counter: PlanCounter, lane: LaneEstimate) -> LanePlan:
+    provider = counter.catalog.provider(lane.provider)
+    key = provider.api_key_env
+    stages = [one for one in counter.counts if (one.provider, one.model) == (lane.provider, lane.model)]
+    most = [one.most_usd for one in stages if one.most_usd is not None]
+    return LanePlan(
+        provider=lane.provider,
+        model=lane.model,
+        rows=lane.rows,
+        expected=sum(one.expected for one in stages),
+        body_bytes=sum(one.body_bytes for one in stages),
+        most_usd=sum(most) if len(most) == len(stages) else None,
+        key_missing=key if key is not None and not os.environ.get(key, "").strip() else None,
+        price_missing=price_line(lane.provider, lane.model) if stages[0].rates is None else None,
+        simulated=provider.simulated,
+        estimate=lane,
+    )
 
 
 def _free_bytes(folder: Path) -> int:

@@ -58,7 +58,7 @@ def read_facts(body: bytes, encoding: str | None, model_most: int | None, media:
 
 @dataclass(slots=True)
 class RowSample:
-    """The rows of one lane: how many, their bytes, and the facts of some spread evenly over them.
+    """The rows of a lane's stage: how many, their bytes, and the facts of some spread evenly over them.
 
     All rows are in the sample while they are few; beyond twice `most` every second one is let go, again and again, so
     that at least `most` stay. `encoding` is the vocabulary that counts, None where bytes do; `size` is None where only
@@ -73,15 +73,15 @@ class RowSample:
     facts: list[RowFacts] = field(default_factory=list)
     _step: int = 1
 
-    def add(self, body: bytes, media: MediaTokens | None = None) -> None:
-        """One more row, in the order of the run."""
-        if self.rows % self._step == 0:
+    def add(self, body: bytes, media: MediaTokens | None = None, times: int = 1) -> None:
+        """One more row, in the order of the run; or so many that are like it, which are sampled once."""
+        if times > 1 or self.rows % self._step == 0:
             self.facts.append(read_facts(body, self.encoding, self.model_most, media))
             if len(self.facts) > 2 * self.most:
                 self.facts = self.facts[::2]
                 self._step *= 2
-        self.rows += 1
-        self.size = (self.size or 0) + len(body)
+        self.rows += times
+        self.size = (self.size or 0) + len(body) * times
 
     def whole(self, values: Sequence[float]) -> Interval:
         """The sum over all rows of something that goes with a body's size, from its values for the sampled ones."""

@@ -17,13 +17,16 @@ def show_plan(plan: Plan) -> None:
     """A head line, a table of lanes, a line beneath for each, and the verdicts."""
     console = Console()
     what = "would be made" if plan.is_new else f"goes on, {plan.answered:,} answered before"
-    _print(console, f"{plan.folder}: {what}; {plan.rows:,} to send")
+    follow = f", about {plan.expected:,} to follow from the answers" if plan.expected else ""
+    _print(console, f"{plan.folder}: {what}; {plan.rows - plan.expected:,} to send{follow}")
+    for note in plan.notes:
+        _print(console, f"note: {note}")
     if plan.changes:
         _print(console, f"what is asked for changed: {plan.changes}")
     if not plan.lanes:
         return
     console.print(_table(plan))
-    for line in (*map(_note, plan.lanes), *_verdicts(plan)):
+    for line in (*map(_note, plan.lanes), *_stages(plan), *_verdicts(plan)):
         _print(console, line)
 
 
@@ -70,6 +73,18 @@ def _note(lane: LanePlan) -> str:
         notes.append(f"from {found.sampled:,} rows")
     notes += [f"in: {found.counted_by}", f"out: {found.output_by}", found.latency_by]
     return f"{lane.provider}/{lane.model}: {', '.join(notes)}"
+
+
+def _stages(plan: Plan) -> Iterator[str]:
+    """A line for each stage of each lane, where something follows or a lane has several."""
+    if not plan.expected and len(plan.stages) == len(plan.lanes):
+        return
+    for one in plan.stages:
+        now, follow = one.rows - one.expected, one.expected
+        rows = " and ".join([*([f"{now:,} now"] if now else []), *([f"about {follow:,} to follow"] if follow else [])])
+        most = "unknown" if one.most_usd is None else money(one.most_usd)
+        name = f"{one.stage or 'without a name'}, {one.provider}/{one.model}"
+        yield f"stage {name}: {rows}, cost {money_span(one.cost_usd)}, at most {most}"
 
 
 def _verdicts(plan: Plan) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from orchestrator.estimates.estimate import LaneEstimate, LaneFacts
+from orchestrator.estimates.estimate import LaneFacts, StageEstimate
 from orchestrator.estimates.intervals import Interval
 
 Verdict = Literal["yes", "no", "perhaps"]
@@ -27,9 +27,9 @@ def fits(needed: Interval | None, there: float | None) -> Verdict | None:
     return "no" if needed.low > there else "perhaps"
 
 
-def cap_met(lanes: Iterable[LaneEstimate], left_usd: float | None) -> Verdict | None:
-    """Whether the lanes' cost is within what is left of a cap; a lane without a price makes it uncertain."""
-    costs = [lane.cost_usd for lane in lanes]
+def cap_met(stages: Iterable[StageEstimate], left_usd: float | None) -> Verdict | None:
+    """Whether the stages' cost is within what is left of a cap; one whose cost nobody knows makes it uncertain."""
+    costs = [stage.cost_usd for stage in stages]
     known = Interval(*(sum(getattr(cost, end) for cost in costs if cost) for end in ("low", "middle", "high")))
     verdict = fits(known, left_usd)
     return "perhaps" if verdict == "yes" and None in costs else verdict
@@ -50,11 +50,11 @@ class DiskRoom:
 
 
 def disk_room(
-    lanes: Iterable[tuple[LaneFacts, LaneEstimate]], request_bytes: int, concurrency: int, free_bytes: int
+    stages: Iterable[tuple[LaneFacts, StageEstimate]], request_bytes: int, concurrency: int, free_bytes: int
 ) -> DiskRoom:
     """`request_bytes` are those of request lines that are yet to be written."""
     needed = most = request_bytes + _RESERVE_BYTES + _RESERVE_BYTES_PER_CALL * concurrency
-    for facts, found in lanes:
+    for facts, found in stages:
         lines = found.rows * (_ATTEMPT_BYTES + _RESPONSE_BYTES)
         sampled = facts.sample.facts
         a_token = sum(one.bytes_a_token for one in sampled) / len(sampled) if sampled else 0.0

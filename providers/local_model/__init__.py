@@ -5,6 +5,6 @@ else. The packages that it needs are optional: whoever starts it without them is
 """
 
 from providers.local_model.child import LocalServer, local_server
-from providers.local_model.entry import MODEL, PROVIDER, catalog_entry
+from providers.local_model.entry import AGAIN, MODEL, PROVIDER, catalog_entry
 
-__all__ = ["MODEL", "PROVIDER", "LocalServer", "catalog_entry", "local_server"]
+__all__ = ["AGAIN", "MODEL", "PROVIDER", "LocalServer", "catalog_entry", "local_server"]

@@ -19,7 +19,7 @@ from typing import IO
 import msgspec
 
 from prompts.input_error import InputError
-from providers.local_model.entry import CONTEXT, MODEL
+from providers.local_model.entry import CONTEXT, NAMES
 from providers.local_model.installed import find_weights
 
 START_S = 60.0  # a second or two, as a rule
@@ -75,7 +75,7 @@ def _check_port(port: int) -> None:
 
 def _started(weights: Path, port: int, log: IO[bytes]) -> "subprocess.Popen[bytes]":
     """The child, in a session of its own: a Ctrl-C is ours to answer, while calls in flight are awaited."""
-    arguments = [str(_PROGRAM), str(weights), MODEL, str(port), str(CONTEXT)]
+    arguments = [str(_PROGRAM), str(weights), str(port), str(CONTEXT), *NAMES]
     return subprocess.Popen(
         [sys.executable, "-P", *arguments],
         stdin=subprocess.PIPE,

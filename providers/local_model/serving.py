@@ -12,13 +12,13 @@ import sys
 from typing import Any
 
 
-def main(weights: str, model: str, port: int, context: int) -> None:
-    """Serve `weights` under the name `model` on 127.0.0.1."""
+def main(weights: str, port: int, context: int, *names: str) -> None:
+    """Serve `weights` under each of `names` on 127.0.0.1."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for whoever started it
     report = os.dup(1)
     os.dup2(2, 1)  # what the library prints is no answer of ours
     try:
-        server = _server(weights, model, port, context)
+        server = _server(weights, port, context, names)
     except Exception as error:
         _tell(report, {"error": f"{type(error).__name__}: {error}"})
         os._exit(1)
@@ -28,12 +28,12 @@ def main(weights: str, model: str, port: int, context: int) -> None:
     os._exit(0)  # the server's own end would wait for the answer under way, in vain at times
 
 
-def _server(weights: str, model: str, port: int, context: int) -> Any:
+def _server(weights: str, port: int, context: int, names: tuple[str, ...]) -> Any:
     import xllamacpp
 
     settings = xllamacpp.CommonParams()
     settings.model.path = weights
-    settings.model_alias = {model}
+    settings.model_alias = set(names)
     settings.hostnames = ["127.0.0.1"]
     settings.port = port
     settings.n_ctx = context
@@ -56,4 +56,4 @@ def _tell(report: int, what: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

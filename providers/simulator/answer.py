@@ -1,22 +1,28 @@
 """What a body is answered with: a function of the seed and the body, never of when or after what it came."""
 
 from collections.abc import Sequence
+from random import Random
 
 from providers.simulator.alternatives import plain_token
 from providers.simulator.chat import Chat
-from providers.simulator.draws import generator
-from providers.simulator.judge import Slot, judge_tokens, score_slots
+from providers.simulator.draws import generator, uniform
+from providers.simulator.identity import about_itself
+from providers.simulator.judge import garbled_tokens, judge_tokens
+from providers.simulator.mutation import mutated_template, sources
+from providers.simulator.personas import persona_of
 from providers.simulator.pictures import Picture, describe
 from providers.simulator.plain import plain_words
+from providers.simulator.slots import Slot, score_slots
 from providers.simulator.tokens import Choice, SimulatedAnswer, Token, split
 
 
 def answer(
     seed: int, chat: Chat, body_digest: bytes, mean_tokens: int = 64, pictures: Sequence[Picture] = ()
 ) -> SimulatedAnswer:
-    """As many choices as `n` asks for: judgements where the prompt has score slots, else sentences.
+    """As many choices as `n` asks for: judgements where the prompt has score slots, a template where it shows
+    templates, what a model says of itself where its name wants that, else sentences.
 
-    Each describes the body's pictures first.
+    Judgements and sentences describe the body's pictures first.
     """
     slots = score_slots(chat.text)
     return SimulatedAnswer(
@@ -33,14 +39,38 @@ def _choice(
     pictures: Sequence[Picture],
     index: int,
 ) -> Choice:
-    if slots:
-        tokens = judge_tokens(seed, chat, body_digest, slots, index, pictures)
-    else:
-        tokens = _plain_tokens(seed, chat, body_digest, mean_tokens, pictures, index)
+    tokens = _tokens(seed, chat, body_digest, slots, mean_tokens, pictures, index)
     most = chat.most_tokens
     if most is not None and len(tokens) > most:
         return Choice(tuple(tokens[:most]), "length")
     return Choice(tuple(tokens), "stop")
+
+
+def _tokens(
+    seed: int,
+    chat: Chat,
+    body_digest: bytes,
+    slots: list[Slot],
+    mean_tokens: int,
+    pictures: Sequence[Picture],
+    index: int,
+) -> list[Token]:
+    persona = persona_of(chat.model)
+    if persona.loose is not None:
+        drawn = generator(seed, body_digest, f"itself {index}")
+        return _worded(about_itself(persona, chat.last_user_text, drawn), drawn, chat)
+    if slots and uniform(seed, body_digest, f"garbled {index}") < persona.garbles:
+        return garbled_tokens(seed, chat, body_digest, slots, index)
+    if slots:
+        return judge_tokens(seed, chat, body_digest, slots, index, pictures)
+    if sources(chat.last_user_text):
+        drawn = generator(seed, body_digest, f"mutation {index}")
+        return _worded(mutated_template(chat.last_user_text, drawn), drawn, chat)
+    return _plain_tokens(seed, chat, body_digest, mean_tokens, pictures, index)
+
+
+def _worded(text: str, drawn: Random, chat: Chat) -> list[Token]:
+    return [plain_token(part, drawn, chat.alternatives) for part in split(text)]
 
 
 def _plain_tokens(

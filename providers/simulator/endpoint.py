@@ -13,6 +13,7 @@ from providers.simulator.chat import BadBodyError, read_chat, read_json
 from providers.simulator.draws import identifier
 from providers.simulator.faults import Fault, FaultKind, draw_fault, latency_s
 from providers.simulator.limits import Limits, Refusal, reset_text
+from providers.simulator.personas import persona_of
 from providers.simulator.settings import SimulatorSettings
 from providers.simulator.stats import Tally
 from providers.simulator.viewer import Viewer
@@ -52,17 +53,22 @@ class ChatEndpoint:
         times_seen = self._tally.see(body_digest)
         headers = {"x-request-id": f"req_{identifier(self._settings.seed, body_digest, f'request {times_seen}')}"}
         try:
-            asked = await self._viewer.look(body_digest, read_chat(value))
+            chat = read_chat(value)
+            persona_of(chat.model).refuse(self._settings.seed, body_digest)
+            asked = await self._viewer.look(body_digest, chat)
         except BadBodyError as problem:
             return self._refused(problem, headers)
         if refusal := self._limits.admit(asked.prompt_tokens, self._clock()):
             return self._limited(asked, refusal, headers)
         if fault := draw_fault(self._settings, body_digest, times_seen):
             return await self._faulty(request, asked, fault, headers)
-        await asyncio.sleep(latency_s(self._settings, body_digest))
+        await self._wait(asked)
         response = self._answered(asked, headers)
         self._tally.answered += 1
         return response
+
+    async def _wait(self, asked: Asked) -> None:
+        await asyncio.sleep(latency_s(self._settings, asked.body_digest, persona_of(asked.chat.model).slow))
 
     def _refused(self, problem: BadBodyError, headers: dict[str, str]) -> web.Response:
         self._tally.refused += 1
@@ -95,7 +101,7 @@ class ChatEndpoint:
         if fault.kind is FaultKind.HANG:
             await self._closing.wait()
             return _drop(request)
-        await asyncio.sleep(latency_s(self._settings, asked.body_digest))
+        await self._wait(asked)
         if fault.kind is FaultKind.ERROR:
             message = "The server had an error while processing your request."
             return json_response(

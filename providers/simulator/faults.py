@@ -37,10 +37,10 @@ def draw_fault(settings: SimulatorSettings, body_digest: bytes, times_seen: int)
     return None
 
 
-def latency_s(settings: SimulatorSettings, body_digest: bytes) -> float:
-    """How long a call with this body takes, in seconds, however often it comes."""
+def latency_s(settings: SimulatorSettings, body_digest: bytes, slow: float = 1.0) -> float:
+    """How long a call with this body takes, in seconds, however often it comes; `slow` times the usual."""
     offset = 2 * uniform(settings.seed, body_digest, "latency") - 1
-    return settings.latency_s * (1 + settings.latency_spread * offset)
+    return slow * settings.latency_s * (1 + settings.latency_spread * offset)
 
 
 def _faults_by_rate(settings: SimulatorSettings) -> tuple[tuple[float, tuple[FaultKind, ...]], ...]:

@@ -1,56 +1,23 @@
 """The simulated judge: it sees in a prompt which scores are asked for, and gives them by overlap of words.
 
-A slot is a line such as `- Accuracy: [[0-100]]`. What is judged stands in `<candidate>` and `<reference>` tags of the
-last user message; a prompt with other tags has its last two blocks compared; one without gets drawn scores. A judgement
-of a text by pictures alone is drawn too, by the pictures and the text: no other change of the body changes its
-distributions.
+What is judged stands in `<candidate>` and `<reference>` tags of the last user message; a prompt with other tags has its
+last two blocks compared; one without gets drawn scores. A judgement of a text by pictures alone is drawn too, by the
+pictures and the text: no other change of the body changes its distributions. Of identities it judges by names.
 """
 
-import re
 from collections.abc import Sequence
 from random import Random
-
-import msgspec
 
 from providers.simulator.alternatives import plain_token, score_token
 from providers.simulator.chat import Chat
 from providers.simulator.draws import digest, generator, uniform
+from providers.simulator.identity import Judged, judge_identity
 from providers.simulator.overlap import Overlap, best_overlap
 from providers.simulator.pictures import Picture, describe
+from providers.simulator.slots import Slot, blocks, tagged
 from providers.simulator.tokens import Token, split
 
-_SLOT = re.compile(
-    r"(?:^[ \t]*(?:(?:[-*+•]|\d+[.)])[ \t]+)?|`)[*_\"]*"
-    r"(?P<label>[^\W\d_][^:\n\[\]`*]{0,60}?)[*_\" ]*:[*_\" ]*"
-    r"\[\[\s*(?P<low>-?\d{1,6})\s*[-–]\s*(?P<high>-?\d{1,6})\s*\]\]",
-    re.MULTILINE,
-)
-_BLOCK = re.compile(r"<(?P<tag>[A-Za-z][\w-]*)>(?P<text>.*?)</(?P=tag)>", re.DOTALL)
 _NOISE = 0.02  # standard deviation of a score's centre, as a share of the scale
-
-
-class Slot(msgspec.Struct, frozen=True):
-    """One score that a prompt asks for, on a scale of integers with both ends."""
-
-    label: str
-    low: int
-    high: int
-
-
-def score_slots(prompt: str) -> list[Slot]:
-    """The slots of a prompt in their order; the first of a label counts, and an empty scale is none."""
-    slots: dict[str, Slot] = {}
-    for found in _SLOT.finditer(prompt) if "[[" in prompt else ():
-        slot = Slot(found["label"].strip(), int(found["low"]), int(found["high"]))
-        if slot.low < slot.high:
-            slots.setdefault(slot.label, slot)
-    return list(slots.values())
-
-
-def tagged(text: str, tag: str) -> list[str]:
-    """What stands between each innermost `<tag>` and `</tag>`; a tag that is only spoken of is not one."""
-    parts = text.split(f"<{tag}>")[1:]
-    return [part.partition(f"</{tag}>")[0].strip() for part in parts if f"</{tag}>" in part]
 
 
 def judged_overlap(text: str) -> Overlap | None:
@@ -58,8 +25,8 @@ def judged_overlap(text: str) -> Overlap | None:
     candidates, references = tagged(text, "candidate"), tagged(text, "reference")
     if candidates:
         return best_overlap(candidates[-1], references) if references else None
-    blocks = [found["text"] for found in _BLOCK.finditer(text)]
-    return best_overlap(blocks[-1], blocks[-2:-1]) if len(blocks) > 1 else None
+    texts = blocks(text)
+    return best_overlap(texts[-1], texts[-2:-1]) if len(texts) > 1 else None
 
 
 def quality(label: str, found: Overlap) -> float:
@@ -82,9 +49,11 @@ def judge_tokens(
 
     Choices differ in what they sample, not in the distributions they sample from.
     """
-    found = judged_overlap(chat.last_user_text)
     words = generator(seed, body_digest, f"judge words {choice}")
     count = chat.alternatives
+    if identity := judge_identity(chat.last_user_text, slots):
+        return _worded(_identity_text(identity), words, count)
+    found = judged_overlap(chat.last_user_text)
     tokens = _worded(_reasoning(found, pictures, words), words, count)
     judged = _judged_digest(chat.last_user_text, pictures) if pictures and found is None else body_digest
     for slot in slots:
@@ -92,8 +61,16 @@ def judge_tokens(
         sampling = generator(seed, body_digest, f"sample {slot.label} {choice}")
         value = uniform(seed, judged, f"value {slot.label}") if found is None else quality(slot.label, found)
         score = score_token(_center(slot, value, shape), slot.low, slot.high, shape, sampling, count)
-        tokens += [*_worded(f"\n{slot.label}: [[", words, count), score, *_worded("]]", words, count)]
+        tokens += [*_worded(f"\n{slot.opening}", words, count), score, *_worded(slot.closing, words, count)]
     return tokens
+
+
+def garbled_tokens(seed: int, chat: Chat, body_digest: bytes, slots: list[Slot], choice: int) -> list[Token]:
+    """A judgement that nobody can read: no score at all, or one that breaks off behind its first digits."""
+    words = generator(seed, body_digest, f"garbled words {choice}")
+    cut = f"Let me see.\n{slots[0].opening}{words.randint(slots[0].low, slots[0].high)}"
+    text = words.choice(("I would rather not put a number on this.", "That depends on what one makes of it.", cut))
+    return _worded(text, words, chat.alternatives)
 
 
 def _judged_digest(text: str, pictures: Sequence[Picture]) -> bytes:
@@ -109,6 +86,10 @@ def _center(slot: Slot, value: float, shape: Random) -> float:
 
 def _worded(text: str, words: Random, count: int | None) -> list[Token]:
     return [plain_token(part, words, count) for part in split(text)]
+
+
+def _identity_text(judged: Judged) -> str:
+    return f"{judged.reason}\n<{judged.label}>{judged.value}</{judged.label}>"
 
 
 def _reasoning(found: Overlap | None, pictures: Sequence[Picture], words: Random) -> str:

@@ -50,6 +50,9 @@ class ChainJob:
         rows = sum(1 for _ in items) * (DEPTH - 1)
         yield Expected(stage="chain", rows=rows, request=self._ask("any", 1, "any"))
 
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
     def on_settled(self, settled: Answered | Failed, run: RunReader) -> Iterator[Request | Verdict]:
         if isinstance(settled, Failed):
             return

@@ -1,0 +1,90 @@
+"""The judgements of a run: what its judges' answers say, one row per answer and dimension.
+
+Each answer is read by the prompt that it was asked with, as the run recorded it, so that a run of several prompts is
+read as one, and an old run again without a call. An answer that is not ok keeps its rows, without values.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from outputs.answers import StoredAnswer
+from outputs.run_record import RunRecord
+from outputs.scores import score_cells
+from prompts.parsers import AnswerReader, reader_for
+from prompts.template import parse_prompt
+
+JUDGEMENTS_SCHEMA: dict[str, type[pl.DataType]] = {
+    "seq": pl.Int64,  # of the answer's line in responses.jsonl
+    "custom_id": pl.String,
+    "stage": pl.String,
+    "item": pl.String,
+    "dataset": pl.String,
+    "model": pl.String,  # whose answer was judged; null where the row is of no model
+    "reference": pl.String,
+    "control": pl.Boolean,  # the reference against itself
+    "self_preference": pl.Boolean,  # the judge judged an answer of its own, or one held against its own
+    "judge": pl.String,
+    "repeat": pl.Int64,
+    "swapped": pl.Boolean,
+    "prompt": pl.String,
+    "simulated": pl.Boolean,
+    "outcome": pl.String,
+    "reason": pl.String,
+    "dimension": pl.String,
+    "value": pl.Float64,
+    "sampled": pl.Int64,
+    "mass": pl.Float64,
+    "mode": pl.String,
+}
+
+
+def readers_of(run: RunRecord, folder: Path | str) -> dict[str, AnswerReader]:
+    """What reads the answers to each prompt of a run that asks for scores, by the SHA-256 of the prompt's file."""
+    found = {}
+    for record in run.prompts:
+        prompt = parse_prompt(record.text, f"{folder}: prompt {record.name} (as recorded)")
+        if prompt.parser is not None and prompt.scale is not None:
+            found[record.sha256] = reader_for(prompt)
+    return found
+
+
+def judgements_table(
+    answers: Iterable[StoredAnswer], readers: Mapping[str, AnswerReader], *, simulated: bool
+) -> pl.DataFrame:
+    """One row per judge's answer and dimension, in the answers' order; columns as in `JUDGEMENTS_SCHEMA`.
+
+    Answers to other prompts (of the models under test, of a helper) are no judgements and have no rows.
+    """
+    rows = [row for answer in answers for row in _rows(answer, readers, simulated)]
+    return pl.DataFrame(rows, schema=JUDGEMENTS_SCHEMA, orient="row")
+
+
+def _rows(answer: StoredAnswer, readers: Mapping[str, AnswerReader], simulated: bool) -> Iterator[tuple[Any, ...]]:
+    told = answer.metadata
+    read = readers.get(str(told.get("prompt_sha256")))
+    if read is None:
+        return
+    parsed = read(answer.completion)
+    about = (
+        answer.seq,
+        answer.custom_id,
+        told.get("stage"),
+        told.get("item"),
+        told.get("dataset") or "",
+        told.get("model"),
+        told.get("reference"),
+        bool(told.get("control")),
+        bool(told.get("self_preference")),
+        answer.model,
+        told.get("repeat", 0),
+        bool(told.get("swapped")),
+        told.get("prompt"),
+        simulated,
+        parsed.outcome.value,
+        parsed.reason,
+    )
+    for dimension in read.dimensions:
+        yield (*about, dimension, *score_cells(parsed.scores.get(dimension)))

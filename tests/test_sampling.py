@@ -1,0 +1,41 @@
+"""Samples of a dataset: by the seed and the items' ids alone."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.sampling import sample
+from outputs.items import Item
+
+ITEMS = [Item(item=f"i{n}") for n in range(50)]
+
+
+def drawn(items: list[Item], count: int, seed: int = 0, name: str = "") -> list[str]:
+    return [item.item for item in sample(items, count, seed, name)]
+
+
+@given(st.permutations(ITEMS), st.integers(1, 60), st.integers(0, 3))
+def test_a_sample_does_not_depend_on_the_order_of_the_lines(items: list[Item], count: int, seed: int) -> None:
+    """The same items are drawn however they are ordered, and they keep the file's order."""
+    found = drawn(items, count, seed)
+    assert len(found) == min(count, 50)
+    assert set(found) == set(drawn(ITEMS, count, seed))
+    assert found == [item.item for item in items if item.item in set(found)]
+
+
+def test_another_seed_and_another_dataset_give_another_sample() -> None:
+    """Seed and name choose; the same of both choose the same."""
+    samples = {tuple(drawn(ITEMS, 10, seed, name)) for seed in (0, 1) for name in ("", "arena")}
+    assert len(samples) == 4
+    assert drawn(ITEMS, 10) == drawn(ITEMS, 10)
+
+
+def test_a_new_line_changes_one_item_at_most() -> None:
+    """A file that grows keeps its sample but for one item."""
+    assert len(set(drawn(ITEMS, 10)) - set(drawn([*ITEMS, Item(item="new")], 10))) <= 1
+
+
+def test_pairs_are_drawn_together() -> None:
+    """Two items of a pair are both in a sample of an even number, or neither."""
+    items = [Item(item=f"p{n}{place}", fields={"pair": f"p{n}"}) for n in range(30) for place in "ab"]
+    found = drawn(items, 20)
+    assert {name[:-1] for name in found if name.endswith("a")} == {name[:-1] for name in found if name.endswith("b")}
