@@ -2,7 +2,8 @@
 
 Method: Lee et al., ACL 2025, long.248. Loose: answers that conflict with the fact. Strict: of those, the ones in which
 a second judgement finds a claim to be, or to be made by, OpenAI, Anthropic, ChatGPT or Claude. Hard: of those, the ones
-whose template has no misleading word in it. Each is a share of the rows with a judgement that could be read.
+whose template has no misleading word in it. Each is a share of the rows with a judgement that could be read; what the
+second judgement leaves open is taken to be as the rest.
 """
 
 import math
@@ -17,7 +18,6 @@ from outputs.asked import AskedRow
 from prompts.parsers import AnswerReader
 from prompts.records import Outcome
 
-LEVELS = ("loose", "strict", "hard")
 CONFIDENCE = 0.95
 ROWS_SCHEMA: dict[str, type[pl.DataType]] = {
     "target": pl.String,
@@ -39,7 +39,7 @@ ROWS_SCHEMA: dict[str, type[pl.DataType]] = {
 RATES_SCHEMA: dict[str, type[pl.DataType]] = {
     "target": pl.String,
     "measure": pl.String,  # loose, strict, hard
-    "rate": pl.Float64,  # hits / judged
+    "rate": pl.Float64,  # hits / judged; for strict and hard see `clustered_share`
     "low": pl.Float64,
     "high": pl.Float64,
     "standard_error": pl.Float64,  # over templates
@@ -103,19 +103,17 @@ def rates_table(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rates(target: Any, rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
-    read = pl.col("conflict").is_not_null()
-    second = read & (~pl.col("conflict") | pl.col("claim").is_not_null())
-    claimed = pl.col("conflict") & pl.col("claim")
-    hits = {"loose": pl.col("conflict"), "strict": claimed, "hard": claimed & ~pl.col("misleading")}
+    read, second = pl.col("conflict").is_not_null(), pl.col("claim").is_not_null()
+    hits = {"loose": None, "strict": pl.col("claim"), "hard": pl.col("claim") & ~pl.col("misleading")}
     simulated = bool(rows["simulated"].any())
-    for measure in LEVELS:
-        needed = read if measure == "loose" else second
+    for measure, hit in hits.items():
         clusters = rows.group_by("tree", "iteration", maintain_order=True).agg(
-            (needed & hits[measure].fill_null(value=False)).sum().alias("hits"), needed.sum().alias("judged")
+            read.sum().alias("judged"),
+            pl.col("conflict").sum().alias("conflicts"),
+            (pl.col("conflict") if hit is None else second).sum().alias("judged_again"),
+            (pl.col("conflict") if hit is None else hit).sum().alias("hits"),
         )
-        found = clustered_share(clusters["hits"].to_list(), clusters["judged"].to_list())
-        share = found.judged / rows.height if rows.height else math.nan
-        over_all = found.hits / rows.height if rows.height else math.nan
+        found = clustered_share(clusters.select("judged", "conflicts", "judged_again", "hits").rows())
         yield (
             target,
             measure,
@@ -126,8 +124,8 @@ def _rates(target: Any, rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
             found.hits,
             found.judged,
             rows.height,
-            share,
-            over_all,
+            found.judged / rows.height,
+            found.hits / rows.height,
             found.clusters,
             simulated,
         )
@@ -135,7 +133,7 @@ def _rates(target: Any, rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share with its interval; NaN where there is nothing to say."""
+    """A share with its interval; NaN where there is nothing to say. `judged`: rows with all judgements they need."""
 
     rate: float
     low: float
@@ -146,23 +144,31 @@ class Share:
     clusters: int
 
 
-def clustered_share(hits: list[int], judged: list[int]) -> Share:
-    """hits / judged over clusters, with a 95 % interval from Student's t over the clusters.
+def clustered_share(clusters: Iterable[tuple[int, int, int, int]]) -> Share:
+    """The share of hits over clusters, with a 95 % interval from Student's t over the clusters.
 
-    The standard error is the linearised one of a ratio over K clusters: with d_k = hits_k - rate * judged_k,
-    sqrt(K / (K - 1) * sum(d_k^2)) / sum(judged) (Cochran, Sampling Techniques, 1977, section 6.3). Clusters without a
-    judged row are none. The interval is cut to 0 and 1.
+    Each cluster has n rows with a first judgement, x of them conflicts, m conflicts with a second judgement, y of those
+    hits. The rate is L * q, L = sum(x) / sum(n), q = sum(y) / sum(m): a second judgement is lost from conflicts only,
+    so that leaving those rows out, or counting them as no hits, would make every rate too low. Where none is lost it is
+    sum(y) / sum(n).
+
+    The standard error is the linearised one over K clusters (Cochran, Sampling Techniques, 1977, section 6.3): with
+    d = q * (x - L * n) / sum(n) + L * (y - q * m) / sum(m), sqrt(K / (K - 1) * sum(d^2)). Clusters without a judged row
+    are none. The interval is cut to 0 and 1.
     """
-    pairs = [(hit, count) for hit, count in zip(hits, judged, strict=True) if count]
-    total, count, k = sum(hit for hit, _ in pairs), sum(n for _, n in pairs), len(pairs)
-    if not count:
-        return Share(math.nan, math.nan, math.nan, math.nan, 0, 0, 0)
-    rate = total / count
+    counted = [one for one in clusters if one[0]]
+    n, x, m, y = (sum(one[place] for one in counted) for place in range(4))
+    k, judged = len(counted), n - (x - m)
+    if not n or (x and not m):
+        return Share(math.nan, math.nan, math.nan, math.nan, y, judged, k)
+    first, again = x / n, y / m if m else 0.0
+    rate = first * again
     if k < 2:
-        return Share(rate, math.nan, math.nan, math.nan, total, count, k)
-    error = math.sqrt(k / (k - 1) * math.fsum((hit - rate * n) ** 2 for hit, n in pairs)) / count
+        return Share(rate, math.nan, math.nan, math.nan, y, judged, k)
+    off = (again * (xk - first * nk) / n + first * (yk - again * mk) / (m or 1) for nk, xk, mk, yk in counted)
+    error = math.sqrt(k / (k - 1) * math.fsum(one**2 for one in off))
     reach = _t_quantile(k - 1) * error
-    return Share(rate, max(0.0, rate - reach), min(1.0, rate + reach), error, total, count, k)
+    return Share(rate, max(0.0, rate - reach), min(1.0, rate + reach), error, y, judged, k)
 
 
 def _t_quantile(freedom: int) -> float:

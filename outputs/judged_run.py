@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from rich.table import Table
 
 from outputs.answers import count_requests, read_answers
 from outputs.asked import read_asked
 from outputs.judgements import judgements_table, readers_of
-from outputs.means import means_table, should_be_judged
-from outputs.report import Report, count, number, page, percent, records, table
+from outputs.means import GROUP, means_table, should_be_judged
+from outputs.report import Report, count, number, page, percent, records, short_names, table
 from outputs.run_record import RunRecord
 
 NAMES = {"rse": "RSE", "ask": "answers", "judge": "judgements"}
@@ -32,27 +33,30 @@ def report_judged(run: RunRecord, folder: Path) -> Report:
         "reasons": count(per_answer, "reason"),
         "means": records(means),
     }
-    title = " | ".join([NAMES[run.job], f"run {run.name}", *(["SIMULATED"] if run.simulated else [])])
+    alone = [str(values[0]) for name in GROUP if (values := means[name].unique().to_list()) and len(values) == 1]
+    known = [f"run {run.name}", *(name for name in alone if name), *(["SIMULATED"] if run.simulated else [])]
+    title = " | ".join([NAMES[run.job], *known])
     shown = page(title, [_means(means)] if means.height else [], _notes(document, judgements))
     return Report({"judgements": judgements, "means": means}, document, shown)
 
 
-def _means(means: pl.DataFrame) -> Any:
+def _means(means: pl.DataFrame) -> Table:
+    """One line for each model, dataset and judge, as far as there are several, with the mean of each dimension."""
     caption = "items: those with a judgement that could be read; coverage: judgements read of those there should be"
-    headings = ("model", "dataset", "judge", "dimension", "mean", "items", "coverage")
-    rows = (
-        (
-            row["model"] + (" (control)" if row["control"] else ""),
-            row["dataset"],
-            row["judge"],
-            row["dimension"],
-            number(row["mean"]),
-            row["items"],
-            f"{percent(row['coverage'])} {row['ok']}/{row['asked']}",
-        )
-        for row in means.iter_rows(named=True)
-    )
-    return table(caption, headings, rows, words=4)
+    several = [name for name in GROUP if means[name].n_unique() > 1] or ["judge"]
+    short = {name: short_names(means[name].unique()) for name in GROUP}
+    dimensions = means["dimension"].unique(maintain_order=True).to_list()
+    lines = []
+    for (*group, control), rows in means.group_by(*GROUP, "control", maintain_order=True):
+        by = dict(zip(GROUP, map(str, group), strict=True))
+        words = [short[name][by[name]] + (" (control)" if control and name == several[0] else "") for name in several]
+        found = {row["dimension"]: row for row in rows.iter_rows(named=True)}
+        values = [number(found[name]["mean"] if name in found else None) for name in dimensions]
+        first = next(iter(found.values()))
+        coverage = f"{percent(first['coverage'])} {first['ok']}/{first['asked']}"
+        lines.append((*words, *values, first["items"], coverage))
+    headings = (*several, *(name.replace("_", "\n") for name in dimensions), "items", "coverage")
+    return table(caption, headings, lines, words=len(several))
 
 
 def _notes(document: dict[str, Any], judgements: pl.DataFrame) -> Iterator[str]:

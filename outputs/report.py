@@ -80,6 +80,13 @@ def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[object]
     return made
 
 
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Models by their names without the provider, as far as that tells them apart."""
+    listed = list(names)
+    bare = [name.partition("/")[2] or name for name in listed]
+    return {name: short if bare.count(short) == 1 else name for name, short in zip(listed, bare, strict=True)}
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A number, or n/a where it is not defined."""
     return "n/a" if value is None or math.isnan(value) else f"{value:.{digits}f}"

@@ -49,13 +49,24 @@ def test_hits_need_both_judgements_and_a_clean_template() -> None:
 
 
 def test_what_no_judge_could_say_is_in_no_denominator() -> None:
-    """Without a first judgement a row counts nowhere, without its second not in strict and hard; the bound says so."""
+    """Without its judgements a row is covered by none of the measures that need them; the bound counts it as no hit."""
     rows = [asked(1, q) for q in "abcd"]
     verdicts = {("loose", ("m", 0, 1, q)): v for q, v in [("a", True), ("b", True), ("c", False)]}
     found = rates(rows, {**verdicts, ("strict", ("m", 0, 1, "a")): True})
     assert (found["loose"]["rate"], found["loose"]["judged"], found["loose"]["coverage"]) == (2 / 3, 3, 0.75)
-    assert (found["strict"]["rate"], found["strict"]["judged"], found["strict"]["coverage"]) == (0.5, 2, 0.5)
+    assert (found["strict"]["judged"], found["strict"]["coverage"]) == (2, 0.5)
     assert found["strict"]["rate_over_all_rows"] == 0.25
+
+
+def test_a_lost_second_judgement_makes_no_rate_smaller() -> None:
+    """Of 20 rows half conflict and all of those claim; that half of the second judgements is lost changes nothing."""
+    rows = [asked(i, f"q{n}") for i in (1, 2) for n in range(10)]
+    loose = {("loose", ("m", 0, i, f"q{n}")): n < 5 for i in (1, 2) for n in range(10)}
+    strict = {("strict", ("m", 0, i, f"q{n}")): True for i in (1, 2) for n in range(5)}
+    lost = {key: value for key, value in strict.items() if key[1][3] in ("q0", "q1")}
+    assert rates(rows, {**loose, **strict})["strict"]["rate"] == 0.5
+    assert rates(rows, {**loose, **lost})["strict"]["rate"] == 0.5
+    assert math.isnan(rates(rows, loose)["strict"]["rate"])
 
 
 def test_targets_are_told_apart_and_one_without_judgements_has_no_rate() -> None:
@@ -69,15 +80,15 @@ def test_targets_are_told_apart_and_one_without_judgements_has_no_rate() -> None
 
 def test_a_share_over_clusters_by_hand() -> None:
     """Two clusters of two, one all hits: the standard error is sqrt(2 * (1 + 1)) / 4."""
-    found = clustered_share([2, 0], [2, 2])
+    found = clustered_share([(2, 2, 2, 2), (2, 0, 0, 0)])
     assert (found.rate, found.clusters) == (0.5, 2)
-    assert math.isclose(found.standard_error, 0.5)
+    assert math.isclose(found.standard_error, 0.5)  # sqrt(2 / 1 * (0.25 ** 2 + 0.25 ** 2))
     assert (found.low, found.high) == (0.0, 1.0)
 
 
 def test_one_cluster_has_no_interval_and_none_no_rate() -> None:
     """What cannot be known is NaN; clusters without a judged row are none."""
-    one, none = clustered_share([1, 0], [4, 0]), clustered_share([0], [0])
+    one, none = clustered_share([(4, 1, 1, 1), (0, 0, 0, 0)]), clustered_share([(0, 0, 0, 0)])
     assert (one.rate, one.clusters) == (0.25, 1)
     assert math.isnan(one.low)
     assert math.isnan(none.rate)
@@ -86,7 +97,7 @@ def test_one_cluster_has_no_interval_and_none_no_rate() -> None:
 @given(st.lists(st.integers(0, 50), min_size=2, max_size=30))
 def test_an_interval_holds_its_rate(hits: list[int]) -> None:
     """The interval lies within 0 and 1, and the rate within the interval."""
-    found = clustered_share(hits, [50] * len(hits))
+    found = clustered_share([(50, hit, hit, hit) for hit in hits])
     assert 0 <= found.low <= found.rate <= found.high <= 1
 
 
