@@ -128,5 +128,5 @@ KIND = JobKind(
     build,
     "Any prompt of yours, asked about every row of a table",
     "judge",
-    ("summaries_constructed.csv", "summary_coverage.md"),
+    ("pairs_constructed.csv", "likeness.md"),
 )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from jobs.materials import Materials
 from jobs.protocol import Job
 from jobs.registry import BudgetSpec, JobSpec, check_usd, find_kind
@@ -42,14 +44,16 @@ def load_spec(
     media_root: Path | None = None,
     prompts_folder: Path | None = None,
     first: int | None = None,
+    chosen: Mapping[str, tuple[str, ...]] | None = None,
 ) -> LoadedSpec:
     """Read a spec and build its job; `providers` are the names in the catalog. Raises InputError.
 
     The datasets are read by the job's `items()`, but their paths and readers are checked here. The items' pictures and
     clips are under `media_root`, by default the dataset's folder. `first` takes that many items of each dataset.
+    `chosen` has values for keys of the spec, in place of its own.
     """
     text = _read(path)
-    spec = _parse(text, path)
+    spec = _with_chosen(_parse(text, path), chosen or {}, path)
     _check_providers(spec.budget, path, providers)
     folder = path.parent
     materials = Materials(
@@ -98,6 +102,14 @@ def _parse(text: str, source: Path | str) -> JobSpec:
     table = parse_toml(text, file=source)
     _check_amounts(table.get("budget"), source)
     return convert_table(table, find_kind(table.get("job"), source).spec, file=source)
+
+
+def _with_chosen(spec: JobSpec, chosen: Mapping[str, tuple[str, ...]], source: Path) -> JobSpec:
+    for name in chosen:
+        if name not in spec.__struct_fields__:
+            what = f"is for specs with the key {name}, which job {spec.job} has not"
+            raise InputError(what, file=source, field=f"--{name}")
+    return msgspec.structs.replace(spec, **chosen)
 
 
 def _check_amounts(budget: Any, source: Path | str) -> None:

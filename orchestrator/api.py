@@ -7,7 +7,7 @@ async for answer in responses("manifest.jsonl", out="runs/first"):
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -56,6 +56,8 @@ async def run(
     media_root: str | Path | None = None,
     prompts: str | Path | None = None,
     first: int | None = None,
+    fields: Iterable[str] | None = None,
+    languages: Iterable[str] | None = None,
     allow_unpriced: bool = False,
     thresholds: Mapping[str, float] | None = None,
     on_engine: Callable[[Engine], None] | None = None,
@@ -77,6 +79,7 @@ async def run(
         media_root: the folder that pictures and clips lie in; by default the manifest's, or the dataset's.
         prompts: a folder of prompts that go over the shipped ones of the same name.
         first: only so many items of each dataset, or rows of a manifest; a larger number later adds to the run.
+        fields, languages: for ICE, only the questions of these fields and in these languages.
         allow_unpriced: send also what nobody knows the price of; it is shown as unpriced.
         thresholds: when to give up, such as {"failures_in_row": 20}; over those of the catalog file.
         on_engine: is handed the engine before the first call, to watch it (`Watcher`) or to drain it.
@@ -102,6 +105,8 @@ async def run(
         media_root=media_root,
         prompts=prompts,
         first=first,
+        fields=fields,
+        languages=languages,
         allow_unpriced=allow_unpriced,
         thresholds=thresholds or {},
     )
@@ -131,6 +136,8 @@ async def responses(
     media_root: str | Path | None = None,
     prompts: str | Path | None = None,
     first: int | None = None,
+    fields: Iterable[str] | None = None,
+    languages: Iterable[str] | None = None,
     allow_unpriced: bool = False,
     thresholds: Mapping[str, float] | None = None,
     on_engine: Callable[[Engine], None] | None = None,
@@ -152,6 +159,8 @@ async def responses(
         media_root=media_root,
         prompts=prompts,
         first=first,
+        fields=fields,
+        languages=languages,
         allow_unpriced=allow_unpriced,
         thresholds=thresholds or {},
     )
@@ -181,6 +190,8 @@ def plan(
     media_root: str | Path | None = None,
     prompts: str | Path | None = None,
     first: int | None = None,
+    fields: Iterable[str] | None = None,
+    languages: Iterable[str] | None = None,
     decode_media: bool = False,
 ) -> Plan:
     """What `run` would send with the same arguments, lane by lane, without sending. Raises InputError.
@@ -198,5 +209,7 @@ def plan(
         media_root=media_root,
         prompts=prompts,
         first=first,
+        fields=fields,
+        languages=languages,
     )
     return make_plan(Path(source), options, decode_media=decode_media)

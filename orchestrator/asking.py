@@ -30,6 +30,8 @@ def options_of(
     media_root: str | Path | None = None,
     prompts: str | Path | None = None,
     first: int | None = None,
+    fields: str | Iterable[str] | None = None,
+    languages: str | Iterable[str] | None = None,
     allow_unpriced: bool = False,
     thresholds: Iterable[str] | Mapping[str, float] = (),
 ) -> Options:
@@ -46,6 +48,9 @@ def options_of(
         media_root=None if media_root is None else Path(media_root),
         prompts=None if prompts is None else Path(prompts),
         first=first,
+        chosen={
+            name: _names(said) for name, said in (("fields", fields), ("languages", languages)) if said is not None
+        },
         allow_unpriced=allow_unpriced,
         thresholds=_thresholds(thresholds),
     )
@@ -56,6 +61,11 @@ def read_budget(budget: float | str | None) -> float | msgspec.UnsetType | None:
     if budget is None:
         return msgspec.UNSET
     return parse_budget(budget) if isinstance(budget, str) else check_usd(budget, file=None, field="--budget")
+
+
+def _names(said: str | Iterable[str]) -> tuple[str, ...]:
+    """Names, of a text such as `en,zh` or as they are."""
+    return tuple(name.strip() for name in said.split(",")) if isinstance(said, str) else tuple(said)
 
 
 def _thresholds(given: Iterable[str] | Mapping[str, float]) -> tuple[tuple[str, float], ...]:

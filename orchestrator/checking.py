@@ -124,6 +124,7 @@ class RequestCheck:
                 row = prepare(expected.request, self.catalog, self.provider_override, preflight=self._preflight)
                 self._check_provider(row.routed.provider)
                 self._check_price(row)
+                self.shows_media = self.shows_media or bool(row.routed.media)
             except InputError as error:
                 place = ": ".join(part for part in (f"stage {expected.stage}", error.field) if part)
                 raise InputError(error.message, file=error.file or self.file, field=place) from None

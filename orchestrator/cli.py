@@ -18,9 +18,11 @@ from orchestrator.cli_options import (
     Config,
     DecodeMedia,
     Dedupe,
+    Fields,
     First,
     For,
     Json,
+    Languages,
     MediaRootOption,
     OnStop,
     Out,
@@ -102,6 +104,8 @@ def run(
     media_root: MediaRootOption = None,
     prompts: Prompts = None,
     first: First = None,
+    fields: Fields = None,
+    languages: Languages = None,
     allow_unpriced: AllowUnpriced = False,
     threshold: Threshold = None,
     on_stop: OnStop = None,
@@ -133,6 +137,8 @@ def run(
         media_root=media_root,
         prompts=prompts,
         first=first,
+        fields=fields,
+        languages=languages,
         allow_unpriced=allow_unpriced,
         thresholds=threshold or (),
     )
@@ -183,7 +189,8 @@ def resume(
 @app.command()
 def demo(
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="By default runs/demo, or runs/demo-local with a folder for each.")
+        Path | None,
+        typer.Option("--out", "-o", help="By default runs/demo, or runs/demo-local with a folder for each."),
     ] = None,
     local: Annotated[
         bool, typer.Option("--local", help="All three evaluations in small, on a real model started for it.")
@@ -221,6 +228,8 @@ def plan(
     media_root: MediaRootOption = None,
     prompts: Prompts = None,
     first: First = None,
+    fields: Fields = None,
+    languages: Languages = None,
     decode_media: DecodeMedia = False,
     as_json: Json = False,
 ) -> None:
@@ -243,6 +252,8 @@ def plan(
         media_root=media_root,
         prompts=prompts,
         first=first,
+        fields=fields,
+        languages=languages,
     )
     made = make_plan(source, options, decode_media=decode_media)
     print_json(made.to_json()) if as_json else show_plan(made)

@@ -37,6 +37,12 @@ First = Annotated[
     int | None,
     typer.Option("--first", metavar="N", help="Only the first N items of each dataset, or rows of a manifest."),
 ]
+Fields = Annotated[
+    str | None, typer.Option("--fields", metavar="A,B", help="For ICE: only the questions of these fields.")
+]
+Languages = Annotated[
+    str | None, typer.Option("--languages", metavar="A,B", help="For ICE: only the questions in these languages.")
+]
 Prompts = Annotated[
     Path | None, typer.Option("--prompts", metavar="DIR", help="A folder of prompts that go over the shipped ones.")
 ]

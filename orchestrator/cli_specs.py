@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli_options import Config, First, Json, MediaRootOption, Prompts
+from orchestrator.cli_options import Config, Fields, First, Json, Languages, MediaRootOption, Prompts
 from orchestrator.cli_steering import print_json
 
 
@@ -44,6 +44,8 @@ def build(
     media_root: MediaRootOption = None,
     prompts: Prompts = None,
     first: First = None,
+    fields: Fields = None,
+    languages: Languages = None,
 ) -> None:
     """Write what a spec asks first as a plain manifest, which `overnight run` or a batch service takes. Sends nothing.
 
@@ -53,7 +55,9 @@ def build(
     from orchestrator.building import build as build_manifest
     from orchestrator.building import write_built
 
-    options = options_of(config=config, media_root=media_root, prompts=prompts, first=first)
+    options = options_of(
+        config=config, media_root=media_root, prompts=prompts, first=first, fields=fields, languages=languages
+    )
     built = build_manifest(spec, options)
     if output is None:
         sys.stdout.buffer.writelines(built.lines())

@@ -35,7 +35,8 @@ async def beat(
 ) -> None:
     """Replace the folder's heartbeat every `every_s` seconds, and when `now` is set, until cancelled; then remove it.
 
-    `compose` gives the fields beside `at` and `pid`: state, in_flight, held, spent_usd, cap_usd, deadline, lanes.
+    `compose` gives the fields beside `at` and `pid`: state, in_flight, held, stages_paused, spent_usd, cap_usd,
+    deadline, lanes.
     """
     path = folder / HEARTBEAT
     now = now or asyncio.Event()

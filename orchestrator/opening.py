@@ -1,7 +1,7 @@
 """Opening a run: made anew from a manifest or a spec, or found in its folder and folded from its log."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +43,8 @@ class Options:
     `concurrency` is calls in flight per lane. `budget` caps the whole run, in USD: None takes a cap away, and where it
     is not said, the cap of earlier sessions or of the spec stands. `deadline` is for this session alone. `media_root`:
     the folder that pictures and clips lie in, in place of the manifest's or the dataset's. `prompts`: a folder of
-    prompts that go over the shipped ones. `first`: only so many items of each dataset, or rows of a manifest. `dedupe`:
+    prompts that go over the shipped ones. `first`: only so many items of each dataset, or rows of a manifest. `chosen`:
+    values of a spec's keys, in place of its own. `dedupe`:
     ask equal requests once; where it is not said, as the run did before. `allow_unpriced`: send also what nobody knows
     the price of. `thresholds` go over those of the catalog file.
     """
@@ -58,6 +59,7 @@ class Options:
     media_root: Path | None = None
     prompts: Path | None = None
     first: int | None = None
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dedupe: bool | None = None
     allow_unpriced: bool = False
     thresholds: tuple[tuple[str, int | float], ...] = ()
@@ -157,12 +159,17 @@ def opened(
 def read_asked(source: Path, catalog: Catalog, options: Options) -> Asked | None:
     """What a manifest or a spec asks for; None for a run folder. Raises InputError."""
     if source.is_dir():
-        for name, said in (("--first", options.first), ("--prompts", options.prompts)):
+        given = {"--first": options.first, "--prompts": options.prompts, **_flags(options)}
+        for name, said in given.items():
             if said is not None:
                 what = "is for a manifest or a spec: a run folder goes on with what it was made with"
                 raise InputError(what, file=source, field=name)
         return None
-    return read_source(source, catalog.providers, options.media_root, options.prompts, options.first)
+    return read_source(source, catalog.providers, options.media_root, options.prompts, options.first, options.chosen)
+
+
+def _flags(options: Options) -> dict[str, tuple[str, ...]]:
+    return {f"--{name}": names for name, names in options.chosen.items()}
 
 
 def _known_lanes(record: RunRecord, state: RunState) -> set[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """What a run is made from: a manifest, a job spec, or a run folder that holds all it needs."""
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,17 +48,20 @@ def read_source(
     media_root: Path | None = None,
     prompts_folder: Path | None = None,
     first: int | None = None,
+    chosen: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Asked:
     """A manifest or a spec (`*.toml`); `media_root` is where its items' media are, if not beside the dataset.
 
     `prompts_folder` has prompts that go over the shipped ones, `first` cuts a manifest, or each dataset of a spec, to
-    its beginning. Raises InputError.
+    its beginning. `chosen` has values for keys of a spec, in place of its own. Raises InputError.
     """
     if path.suffix != ".toml" and prompts_folder is not None:
         raise InputError("is for a spec: a manifest has its prompts in it", file=path, field="--prompts")
     if path.suffix == ".toml":
-        spec = load_spec(path, providers, media_root, prompts_folder, first)
+        spec = load_spec(path, providers, media_root, prompts_folder, first, chosen)
         return Asked(path, Source("spec", path.name, _sha256(path)), spec.job, spec, first)
+    for name in chosen or ():
+        raise InputError(f"is for specs with the key {name}", file=path, field=f"--{name}")
     return Asked(path, Source("manifest", path.name, _sha256(path)), ManifestJob(path, first), first=first)
 
 

@@ -16,6 +16,8 @@ from orchestrator.lane import Lane
 from outputs import lines
 from outputs.journal import Log
 from prompts.input_error import InputError
+from providers.catalog import Catalog
+from providers.prices import resolve_rates
 
 
 @dataclass(slots=True)
@@ -61,7 +63,9 @@ class Steering:
             self.engine.set_deadline(None if command.until is None else Deadline(command.until))
 
     def _set_budget(self, usd: float | None) -> None:
+        catalog = self.engine.catalog
         unpriced = [lane.name for lane in self.engine.lanes.values() if lane.rates is None]
+        unpriced += [f"{name}/{model}" for name, model in self.engine.about if not _has_price(catalog, name, model)]
         if usd is not None and unpriced:
             raise InputError(f"the price of {unpriced[0]} is unknown, so no budget can hold for it", field="budget")
         caps = msgspec.structs.replace(self.engine.budget.caps, run=usd)
@@ -102,6 +106,10 @@ def state_of(engine: Engine) -> str:
     if engine.ending or (engine.lanes and all(_sends_no_more(lane) for lane in engine.lanes.values())):
         return "draining"
     return "paused" if engine.paused else "sending"
+
+
+def _has_price(catalog: Catalog, name: str, model: str) -> bool:
+    return resolve_rates(catalog.provider(name), model) is not None
 
 
 def _sends_no_more(lane: Lane) -> bool:

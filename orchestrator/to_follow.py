@@ -37,8 +37,10 @@ def to_follow(check: RequestCheck, folder: Path | None = None, state: RunState |
     """
     if not check.job.follows_up:
         return
-    derived = Counter[tuple[str, str, str]]() if folder is None or state is None else _derived(folder, state)
+    derived: Counter[tuple[str, str, str]] | None = None  # counting them takes a look at every row
     for expected, row in check.expected():
+        if derived is None:
+            derived = Counter() if folder is None or state is None else _derived(folder, state)
         key = (expected.stage, row.routed.provider, row.routed.model)
         there = min(derived[key], expected.rows)
         derived[key] -= there

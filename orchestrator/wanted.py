@@ -53,8 +53,9 @@ def _other_spec(difference: Difference, record: RunRecord, asked: Asked) -> str:
     changed = [f"the prompt {new.name}" for new in asked.prompts if new not in record.prompts]
     if asked.spec.text != record.spec_text:
         changed.append("the spec")
-    only_adds = not difference.withdrawn and not difference.changed
-    if not changed and only_adds and _is_smaller(record.first, asked.first):
-        return ""
+    if not changed and _is_smaller(record.first, asked.first):
+        if not difference.withdrawn and not difference.changed:
+            return ""
+        return f"the dataset changed, or more of it changes what is asked about its beginning ({difference})"
     what = " and ".join(changed) or "the dataset"
     return f"{what} changed since this run was made ({difference})"

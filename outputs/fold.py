@@ -82,6 +82,7 @@ class RunState:
         self.lanes: list[LaneTotals] = []
         self._lane_numbers: dict[tuple[str, str], int] = {}
         self.stages = [""]
+        self._stage_numbers = {"": 0}
         self.open_attempts: dict[int, OpenAttempt] = {}
         self.pending_addition = 0  # request lines that an unfinished edit of the manifest still owes
         self.sha256: str | None = None  # of the manifest that the last edit came from
@@ -111,11 +112,13 @@ class RunState:
 
     def stage_number(self, name: str) -> int:
         """The number of a stage; 0 for none, and for what a manifest calls so beyond what a byte can count."""
-        if name not in self.stages:
+        number = self._stage_numbers.get(name)
+        if number is None:
             if len(self.stages) > _MOST_STAGES:
                 return 0
+            number = self._stage_numbers[name] = len(self.stages)
             self.stages.append(name)
-        return self.stages.index(name)
+        return number
 
     def is_open(self, row: int) -> bool:
         """Whether the row still wants an answer."""

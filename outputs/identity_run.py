@@ -21,13 +21,14 @@ def report_identity(run: RunRecord, folder: Path) -> Report:
     rows = identity_rows(read_asked(folder), read_verdicts(read_answers(folder), readers), simulated=run.simulated)
     judgements = judgements_table(read_answers(folder), readers, simulated=run.simulated)
     rates, counts = rates_table(rows), count_requests(folder)
+    per_answer = judgements.unique("seq", maintain_order=True)
     document: dict[str, Any] = {
         "run": run.name,
         "job": run.job,
         "simulated": run.simulated,
         "requests": {"asked": counts.asked, "answered": counts.answered, "failed": counts.failed},
-        "outcomes": count(judgements, "outcome"),
-        "reasons": count(judgements, "reason"),
+        "outcomes": count(per_answer, "outcome"),
+        "reasons": count(per_answer, "reason"),
         "rates": records(rates),
     }
     title = " | ".join(["ICE", f"run {run.name}", *(["SIMULATED"] if run.simulated else [])])

@@ -83,7 +83,7 @@ async def test_a_changed_dataset_is_no_growth(spec: Path, tmp_path: Path) -> Non
     dataset = tmp_path / "items.json"
     was = dataset.read_text()
     dataset.write_text(was.replace("Caption 1", "Another caption"))
-    with pytest.raises(InputError, match="the dataset changed since this run was made"):
+    with pytest.raises(InputError, match="the dataset changed, or more of it changes what is asked"):
         await run(spec, out=out, simulate=True, first=4)
     dataset.write_text(was)
     spec.write_text(spec.read_text().replace("seed = 0", "seed = 1"))

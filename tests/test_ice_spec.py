@@ -11,9 +11,11 @@ import pytest
 from jobs.ice.kept import read_back
 from jobs.ice.words import Fact
 from jobs.spec import load_spec, restore_spec
+from orchestrator.sources import read_source
 from prompts.input_error import InputError
 from tests.harness.ice import FACTS, QUESTIONS, SEEDS, A, make, of_stage, search, tame, told, write_spec, write_words
 
+EXAMPLES = Path(__file__).resolve().parents[1] / "jobs" / "examples"
 MODELS = FACTS.splitlines()[1].removeprefix("models = ")
 OWN_PROMPT = '+++\nname = "own"\nversion = "7"\nrole = "{role}"\nvariables = {variables}\n{header}\n+++\n{body}\n'
 
@@ -220,3 +222,18 @@ def test_a_prompt_that_cannot_serve_is_named(
     """A judgement is one number, 0 or 1, about an answer; a mutation reads a text of its template or templates."""
     write_prompt(tmp_path, variables, header)
     assert refused(lambda: make(tmp_path, f'[prompts]\n{key} = "./own.md"'))[::2] == ("own.md", field)
+
+
+def test_fields_and_languages_are_chosen_from_the_command_line(tmp_path: Path) -> None:
+    """What the command says goes before the spec's own; jobs without such questions refuse it, and so do manifests."""
+    spec = write_spec(tmp_path, 'iterations = 2\nlanguages = ["en"]')
+    chosen = load_spec(spec, ["lab"], chosen={"languages": ("zh",)})
+    languages = {item.fields["language"] for item in chosen.job.items() if item.fields["kind"] == "question"}
+    assert languages == {"zh"}
+    with pytest.raises(InputError, match="languages"):
+        list(load_spec(spec, ["lab"], chosen={"languages": ("fr",)}).job.items())
+    with pytest.raises(InputError, match="--fields: is for specs with the key fields, which job rse has not"):
+        load_spec(EXAMPLES / "rse.toml", ["simulator"], chosen={"fields": ("team",)})
+    (tmp_path / "m.jsonl").write_text("{}\n")
+    with pytest.raises(InputError, match="--fields: is for specs"):
+        read_source(tmp_path / "m.jsonl", [], chosen={"fields": ("team",)})

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,14 @@ from typing import Any
 import polars as pl
 import pytest
 
+from orchestrator.cli_local import EVALUATIONS
 from orchestrator.http import proxy_from_environment
+from outputs.analysis import analyze_run
+from outputs.report import write_tables
 from outputs.run_record import read_run_record
 from prompts.input_error import InputError
 from providers.catalog import load_catalog
-from providers.local_model import MODEL, PROVIDER, catalog_entry, child, local_server
+from providers.local_model import AGAIN, MODEL, PROVIDER, catalog_entry, child, local_server
 from providers.local_model.installed import INSTALL, SERVER, WEIGHTS, find_weights
 from tests.harness.workplace import Workplace
 
@@ -30,6 +33,18 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "jobs" / "examples"
 FAKE = Path(__file__).parent / "harness" / "fake_llama.py"
 KINDS = ("accuracy", "completeness", "conciseness", "relevance", "average")
+ROWS = {  # of the demo's evaluations, where no answer conflicts with the facts
+    "gveval": 12,
+    "rse": 5 * (2 + 2),  # answers, and judgements of the pair and of the control
+    "ice": 2 * (1 + 5 * 2),  # a mutation, and five answers with a judgement each
+}
+TABLES = {
+    "scores": "gveval/tables/scores.parquet",
+    "means": "rse/tables/means.parquet",
+    "judgements": "rse/tables/judgements.parquet",
+    "rates": "ice/tables/rates.parquet",
+    "identity": "ice/tables/identity.parquet",
+}
 
 
 class Packages:
@@ -200,18 +215,52 @@ def test_serve_local_prints_its_toml_and_ends_with_a_signal(
 
 
 def test_the_demo_runs_the_ordinary_engine_on_it(packages: Packages, work: Workplace) -> None:
-    """Twelve captions are judged and analysed: a run like any other, free and not simulated, with its masses."""
+    """Three evaluations are run and analysed, each like any other run: free, not simulated, and with its coverage."""
     ended = work.overnight("demo", "--local", "--out", "out")
-    assert (ended.code, "12 of 12 answered, 0 failed, $0.00" in ended.out) == (0, True), ended.err
+    assert ended.code == 0, ended.err
+    for name, rows in ROWS.items():
+        assert f"{rows} of {rows} answered, 0 failed, $0.00; out/{name}" in ended.out
+        record = read_run_record(work.run_folder / name)
+        assert (record.job, record.simulated, record.catalog[PROVIDER]["free"]) == (name, False, True)
+        assert not listens(record.catalog[PROVIDER]["base_url"])
     assert "simulated" not in ended.out.lower()
     assert ended.out.splitlines()[-1].startswith("So small a model judges badly: ")
     shown = [line.split() for line in ended.out.splitlines()]
     assert all([kind, "100.0", "%", "12", "0", "0", "0.7500", "0.7500"] in shown for kind in KINDS)
-    record = read_run_record(work.run_folder)
-    assert (record.simulated, record.catalog[PROVIDER]["free"]) == (False, True)
-    scores = pl.read_parquet(work.run_folder / "tables" / "scores.parquet")
-    assert scores["value"].to_list() == pytest.approx([(7 * 0.5 + 3 * 0.25) / 0.75] * 12 * len(KINDS))
-    assert not listens(record.catalog[PROVIDER]["base_url"])
+
+
+def test_its_tables_hold_what_the_model_said(packages: Packages, work: Workplace) -> None:
+    """Captions have expectations, a second name of the model is held against the first, and templates are mutated."""
+    assert work.overnight("demo", "--local", "--out", "out").code == 0
+    tables = {name: pl.read_parquet(work.run_folder / place) for name, place in TABLES.items()}
+    assert tables["scores"]["value"].to_list() == pytest.approx([(7 * 0.5 + 3 * 0.25) / 0.75] * 12 * len(KINDS))
+    overall = tables["means"].filter(pl.col("dimension") == "overall")
+    assert overall.select("model", "control", "mean", "coverage").rows() == [
+        (f"{PROVIDER}/{AGAIN}", False, 1.0, 1.0),
+        (f"{PROVIDER}/{MODEL}", True, 1.0, 1.0),
+    ]
+    assert tables["judgements"]["self_preference"].all()
+    assert tables["rates"].select("measure", "rate", "coverage", "templates").rows()[0] == ("loose", 0.0, 1.0, 2)
+    assert set(tables["identity"]["slot"]) == {"kept"}
+
+
+def test_an_evaluation_that_does_not_end_well_is_the_last(packages: Packages, work: Workplace) -> None:
+    """Its exit code is the demo's, and nothing is run or analysed after it."""
+    packages.weights("mute")
+    ended = work.overnight("demo", "--local", "--out", "out")
+    assert ended.code == 3
+    assert "0 of 12 answered, 12 failed" in ended.out
+    assert [path.name for path in work.run_folder.iterdir()] == ["gveval"]
+    assert "judges badly" not in ended.out
+
+
+def test_the_demo_goes_on_where_it_stopped(packages: Packages, work: Workplace) -> None:
+    """The same command again asks nothing again, though the server has another address, and shows the same."""
+    first, again = (work.overnight("demo", "--local", "--out", "out") for _ in range(2))
+    assert (again.code, again.err.count(", 0 to send"), again.out) == (0, 3, first.out)
+    for name, rows in ROWS.items():
+        answers = (work.run_folder / name / "responses.jsonl").read_bytes()
+        assert answers.count(b"\n") == rows
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -220,15 +269,19 @@ def test_the_server_ends_with_an_interrupted_demo(packages: Packages, tmp_path: 
     packages.weights("slow")
     command = [sys.executable, "-m", "orchestrator.cli", "demo", "--local", "--out", "out"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, process_group=0)
-    answers = tmp_path / "out" / "responses.jsonl"
-    until(lambda: answers.exists() and answers.stat().st_size)
-    base_url = read_run_record(tmp_path / "out").catalog[PROVIDER]["base_url"]
-    assert listens(base_url)
-    os.killpg(process.pid, number)
-    process.communicate(timeout=30)
+    run = tmp_path / "out" / "gveval"
+    answers = run / "responses.jsonl"
+    try:
+        until(lambda: answers.exists() and answers.stat().st_size)
+        base_url = read_run_record(run).catalog[PROVIDER]["base_url"]
+        assert listens(base_url)
+    finally:
+        os.killpg(process.pid, number)
+        process.communicate(timeout=30)
     if number is signal.SIGINT:
         assert process.returncode == 130
-        assert (tmp_path / "out" / "errors.jsonl").read_bytes() == b""
+        assert (run / "errors.jsonl").read_bytes() == b""
+        assert [path.name for path in run.parent.iterdir()] == ["gveval"]
     until(lambda: not listens(base_url))
 
 
@@ -253,37 +306,51 @@ def needs_the_model() -> None:
         pytest.skip(str(missing))
 
 
+Runs = dict[str, tuple[Path, Mapping[str, Any]]]  # by evaluation: the run folder, and its analysis as JSON
+SMALLER = (  # in the shipped specs, so that a test does not wait for words that it does not read
+    ("first = 12", "first = 2"),
+    ("first = 5", "first = 1"),
+    ("iterations = 2", "iterations = 1"),
+    ("max_tokens = [68]0", "max_tokens = 20"),
+    ("maxLength = [0-9]+", "maxLength = 20"),
+    ("[{]40,240[}]", "{4,24}"),
+)
+
+
 @pytest.fixture(scope="module")
-def real_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """Three captions judged by the real model, and the analysis as JSON."""
+def real_runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """The three evaluations on the real model: two captions, one prompt, one template with one question."""
     needs_the_model()
     folder = tmp_path_factory.mktemp("real")
-    spec = (EXAMPLES / "gveval_local.toml").read_text().replace("first = 12", "first = 3")
-    (folder / "night.toml").write_text(spec)
-    shutil.copy(EXAMPLES / "captions_constructed.json", folder)
-
-    def overnight(*arguments: str) -> str:
-        command = [sys.executable, "-m", "orchestrator.cli", *arguments]
-        environment = {**os.environ, "no_proxy": "127.0.0.1", "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
+    for name in ("captions_constructed.json", "prompts_constructed_open.jsonl"):
+        shutil.copy(EXAMPLES / name, folder)
     with local_server() as server:
         (folder / "overnight.toml").write_text(catalog_entry(server.base_url))
-        overnight("run", "night.toml", "--out", "out", "--quiet")
-    return folder / "out", json.loads(overnight("analyze", "out", "--json"))
+        return {name: real_run(folder, name) for name in EVALUATIONS}
 
 
-def test_the_real_model_gives_real_probabilities(real_run: tuple[Path, dict[str, Any]]) -> None:
+def real_run(folder: Path, name: str) -> tuple[Path, Mapping[str, Any]]:
+    spec = (EXAMPLES / f"{name}_local.toml").read_text()
+    for usual, less in SMALLER:
+        spec = re.sub(usual, less, spec)
+    (folder / f"{name}.toml").write_text(spec)
+    first = ("--first", "1") if name == "ice" else ()
+    command = [sys.executable, "-m", "orchestrator.cli", "run", f"{name}.toml", "--out", name, "--quiet", *first]
+    environment = {**os.environ, "no_proxy": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    report = analyze_run(folder / name, include_sampled=False)
+    write_tables(report.tables, folder / name)
+    return folder / name, report.document
+
+
+def test_the_real_model_gives_real_probabilities(real_runs: Runs) -> None:
     """Under the grammar each answer has its four scores of one token, whose alternatives have mass strictly below 1."""
-    folder, analysis = real_run
-    assert (analysis["simulated"], analysis["outcomes"]) == (False, {"ok": 3})
+    folder, analysis = real_runs["gveval"]
+    assert (analysis["simulated"], analysis["outcomes"]) == (False, {"ok": 2})
     assert not read_run_record(folder).simulated
     for row in analysis["modes"]:
-        assert (row["coverage"], row["expectation"], row["split"], row["no_logprobs"]) == (1.0, 3, 0, 0)
+        assert (row["coverage"], row["expectation"], row["split"], row["no_logprobs"]) == (1.0, 2, 0, 0)
         assert 0.0 < row["mass_min"] <= row["mass_mean"] <= 1.0
     scores = pl.read_parquet(folder / "tables" / "scores.parquet").filter(pl.col("dimension") != "average")
     assert scores.filter((pl.col("mass") > 0.0) & (pl.col("mass") < 1.0)).height
@@ -291,10 +358,32 @@ def test_the_real_model_gives_real_probabilities(real_run: tuple[Path, dict[str,
     assert scores.filter(~pl.col("value").is_between(0, 9)).height == 0
 
 
-def test_the_real_answers_carry_all_alternatives(real_run: tuple[Path, dict[str, Any]]) -> None:
+def test_the_real_answers_carry_all_alternatives(real_runs: Runs) -> None:
     """Twenty alternatives at each token, in the answers as they are stored, from the model by its name."""
-    folder, _ = real_run
+    folder, _ = real_runs["gveval"]
     for line in (folder / "responses.jsonl").read_text().splitlines():
         body = json.loads(line)["response"]["body"]
         assert body["model"] == MODEL
         assert {len(token["top_logprobs"]) for token in body["choices"][0]["logprobs"]["content"]} == {20}
+
+
+def test_the_real_model_answers_and_compares(real_runs: Runs) -> None:
+    """Both of its names answer, and the grammar makes each comparison one that can be read, on the scale."""
+    folder, analysis = real_runs["rse"]
+    assert (analysis["simulated"], analysis["outcomes"]) == (False, {"ok": 2})
+    assert {(row["model"], row["control"], row["coverage"]) for row in analysis["means"]} == {
+        (f"{PROVIDER}/{AGAIN}", False, 1.0),
+        (f"{PROVIDER}/{MODEL}", True, 1.0),
+    }
+    assert pl.read_parquet(folder / "tables" / "judgements.parquet")["value"].is_between(1, 5).all()
+
+
+def test_the_real_model_rewrites_a_template_and_is_asked_through_it(real_runs: Runs) -> None:
+    """The grammar leaves the template its tags and its slot; a judgement that could be read, or none, has its rate."""
+    folder, analysis = real_runs["ice"]
+    loose = analysis["rates"][0]
+    assert (analysis["simulated"], loose["measure"], loose["rows"]) == (False, "loose", 1)
+    assert loose["coverage"] == loose["judged"] in {0, 1}
+    assert (loose["rate"] is None) == (loose["judged"] == 0)
+    identity = pl.read_parquet(folder / "tables" / "identity.parquet")
+    assert identity.select("node", "slot").rows() == [("n1", "kept")]

@@ -23,6 +23,7 @@ SIMULATED_LATENCY_S = Interval(0.045, 0.05, 0.1)
 _USUAL_OUTPUT = 300  # tokens of a choice that nothing shortens
 _SHORTEST_SHARE = 0.05
 _LEAST_ERROR = 0.01
+_UNSEEN = Interval(0.25, 1.0, 2.0)  # prompts with answers in them that are yet to come, against their examples
 _LATENCY_ERROR = 0.1  # between one hour and the next
 
 
@@ -41,7 +42,7 @@ class AnswerFacts:
 class LaneFacts:
     """What is known of a lane's stage before it is estimated. `sample` holds its rows that want an answer.
 
-    What is said of the lane as such is the same in each of its stages.
+    Of those, `expected` will follow from answers. What is said of the lane as such is the same in each of its stages.
     """
 
     provider: str
@@ -53,6 +54,7 @@ class LaneFacts:
     simulated: bool = False
     answers: Sequence[AnswerFacts] = ()
     stage: str = ""
+    expected: int = 0
 
     @property
     def measured(self) -> Sequence[AnswerFacts]:
@@ -213,7 +215,8 @@ def _rounded(stage: StageEstimate) -> StageEstimate:
 def estimate_input(lane: LaneFacts) -> Interval:
     """Input tokens of all rows: counted in the sample, times what `usage` of earlier answers was to such a count.
 
-    Without enough answers a count by a model's own vocabulary stands as it is, one by bytes give or take 25 %.
+    Without enough answers a count by a model's own vocabulary stands as it is, one by bytes give or take 25 %. What
+    rows that follow from answers will hold is not known: a quarter to twice as much as their examples.
     """
     sample = lane.sample
     counted = sample.whole([one.counted.tokens for one in sample.facts])
@@ -221,7 +224,9 @@ def estimate_input(lane: LaneFacts) -> Interval:
     ratio, error = _ratio(lane)
     if lane.measured:
         unsure = Interval.exactly(0.0)  # what was unsure in a count is in the ratio's error
-    return counted.give_or_take(unsure.middle).times(Interval(ratio * (1 - error), ratio, ratio * (1 + error)))
+    found = counted.give_or_take(unsure.middle).times(Interval(ratio * (1 - error), ratio, ratio * (1 + error)))
+    share = lane.expected / sample.rows if sample.rows else 0.0
+    return found.times(Interval.exactly(1 - share) + _UNSEEN.times(share))
 
 
 def _ratio(lane: LaneFacts) -> tuple[float, float]:
@@ -240,6 +245,8 @@ def _counted_by(lane: LaneFacts) -> str:
     notes = [f"from {len(lane.measured):,} answers"] if lane.measured else []
     if lane.sample.encoding is None and not lane.measured:
         notes.append("a guess")
+    if lane.expected:
+        notes.append(f"{lane.expected:,} rows by examples")
     if pictures:
         share = sum(one.counted.media_tokens for one in facts) / sum(one.counted.media for one in facts)
         notes.append(f"{pictures / len(facts):.0%} of rows with pictures or the like, {share:,.0f} tokens each")

@@ -49,10 +49,11 @@ def estimate_run(
     finally:
         requests.close()
     measured = {_name(state, key): found for key, found in answers.items()}
-    named = [(_name(state, key), sample) for key, sample in samples.items()]
+    named = [(_name(state, key), sample, 0) for key, sample in samples.items()]
+    named += [(name, sample, sample.rows) for name, sample in _samples_of(following, catalog).items()]
     facts = [
-        lane_facts(*name[1:], sample, catalog, concurrency, measured.get(name, ()), name[0])
-        for name, sample in (*named, *_samples_of(following, catalog).items())
+        lane_facts(*name[1:], sample, catalog, concurrency, measured.get(name, ()), name[0], expected)
+        for name, sample, expected in named
     ]
     document = estimate(facts).to_json()
     totals = {(lane.provider, lane.model): lane for lane in state.lanes}
@@ -107,6 +108,7 @@ def lane_facts(
     concurrency: int,
     answers: Sequence[AnswerFacts] = (),
     stage: str = "",
+    expected: int = 0,
 ) -> LaneFacts:
     """The facts of a stage of the lane of a provider and model, its limits and prices from the catalog."""
     provider = catalog.provider(name)
@@ -120,6 +122,7 @@ def lane_facts(
         simulated=provider.simulated,
         answers=answers,
         stage=stage,
+        expected=expected,
     )
 
 

@@ -35,7 +35,7 @@ from providers.prices import price_line
 class LanePlan:
     """One lane's share. `most_usd` bounds its cost; None where the price or the longest answer is unknown.
 
-    Of its `rows`, about `expected` will follow from answers.
+    Of its `rows`, about `expected` will follow from answers; what those cost at most is taken from their examples.
     """
 
     provider: str

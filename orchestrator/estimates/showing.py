@@ -8,7 +8,7 @@ from rich.text import Text
 
 from orchestrator.amounts import money
 from orchestrator.estimates.intervals import Interval
-from orchestrator.estimates.planning import LanePlan, Plan
+from orchestrator.estimates.planning import LanePlan, Plan, StagePlan
 from orchestrator.estimates.spans import count_span, money_span, short_count, short_time, span, time_span
 from prompts.plain_text import plain_text
 
@@ -68,7 +68,7 @@ def _note(lane: LanePlan) -> str:
     notes = [f"set {lane.key_missing}"] if lane.key_missing else []
     notes += [f"price unknown: add {lane.price_missing} in overnight.toml"] if lane.price_missing else []
     notes += ["simulated"] if lane.simulated else []
-    notes.append(f"costs at most {'unknown' if lane.most_usd is None else money(lane.most_usd)}")
+    notes.append(f"costs {_most(lane)}")
     if found.sampled < lane.rows:
         notes.append(f"from {found.sampled:,} rows")
     notes += [f"in: {found.counted_by}", f"out: {found.output_by}", found.latency_by]
@@ -82,9 +82,14 @@ def _stages(plan: Plan) -> Iterator[str]:
     for one in plan.stages:
         now, follow = one.rows - one.expected, one.expected
         rows = " and ".join([*([f"{now:,} now"] if now else []), *([f"about {follow:,} to follow"] if follow else [])])
-        most = "unknown" if one.most_usd is None else money(one.most_usd)
         name = f"{one.stage or 'without a name'}, {one.provider}/{one.model}"
-        yield f"stage {name}: {rows}, cost {money_span(one.cost_usd)}, at most {most}"
+        yield f"stage {name}: {rows}, cost {money_span(one.cost_usd)}, {_most(one)}"
+
+
+def _most(one: LanePlan | StagePlan) -> str:
+    """The bound of a cost; what follows from answers is bounded by examples only."""
+    most = "unknown" if one.most_usd is None else money(one.most_usd)
+    return f"at most {most}" + (" if what follows is like its examples" if one.expected else "")
 
 
 def _verdicts(plan: Plan) -> Iterator[str]:
