@@ -63,7 +63,7 @@ async def test_a_deadline_bounds_a_run(priced: Workplace, bound: Mapping[str, An
     expected = 5 if "for_" in bound else 0
     assert result.exit_code == expected
     assert left[0] <= (2 if expected else 1800)
-    assert left[0] > (1 if expected else 1600)
+    assert left[0] > (1 if expected else 600)  # the moments above are of when the tests were collected
 
 
 async def test_equal_requests_are_bought_once(priced: Workplace) -> None:
