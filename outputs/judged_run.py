@@ -65,6 +65,9 @@ def _notes(document: dict[str, Any], judgements: pl.DataFrame) -> Iterator[str]:
     outcomes = ", ".join(f"{name} {number_of}" for name, number_of in document["outcomes"].items())
     yield f"Judgements: {outcomes or 'none'}."
     yield from (f"  {times} x {reason}" for reason, times in list(document["reasons"].items())[:_REASONS_SHOWN])
-    partial = judgements.filter(pl.col("self_preference"))["judge"].unique().sort().to_list()
-    if partial:
-        yield f"Self-preference: judges of answers of their own, or held against their own: {', '.join(partial)}."
+    shorter = judgements.filter(pl.col("turns") < pl.col("turns_asked")).unique("seq").height
+    if shorter:
+        yield f"{shorter} judgements are of dialogues from which turns are left out, for an answer to them failed."
+    own = judgements.filter(pl.col("self_preference"))["judge"].unique().sort().to_list()
+    if own:
+        yield f"Self-preference: judges of answers of their own, or held against their own: {', '.join(own)}."

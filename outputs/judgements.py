@@ -29,6 +29,8 @@ JUDGEMENTS_SCHEMA: dict[str, type[pl.DataType]] = {
     "judge": pl.String,
     "repeat": pl.Int64,
     "swapped": pl.Boolean,
+    "turns": pl.Int64,  # of a dialogue that was judged: those that have an answer; null for other rows
+    "turns_asked": pl.Int64,
     "prompt": pl.String,
     "simulated": pl.Boolean,
     "outcome": pl.String,
@@ -81,6 +83,8 @@ def _rows(answer: StoredAnswer, readers: Mapping[str, AnswerReader], simulated: 
         answer.model,
         told.get("repeat", 0),
         bool(told.get("swapped")),
+        None if (turns := told.get("turns")) is None else len(turns),
+        told.get("turns_asked"),
         told.get("prompt"),
         simulated,
         parsed.outcome.value,
