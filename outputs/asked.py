@@ -21,6 +21,11 @@ class AskedRow(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
 
     @property
+    def lane(self) -> str:
+        """`provider/model`, as it is asked."""
+        return f"{self.provider}/{self.model}"
+
+    @property
     def told(self) -> dict[str, Any]:
         """The metadata; empty where there is none."""
         return self.metadata or {}

@@ -13,10 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from outputs.answers import StoredAnswer
 from outputs.asked import AskedRow
-from prompts.parsers import AnswerReader
-from prompts.records import Outcome
 
 CONFIDENCE = 0.95
 ROWS_SCHEMA: dict[str, type[pl.DataType]] = {
@@ -65,20 +62,15 @@ def identity_rows(
     return pl.DataFrame(rows, schema=ROWS_SCHEMA, orient="row")
 
 
-def read_verdicts(
-    answers: Iterable[StoredAnswer], readers: Mapping[str, AnswerReader]
-) -> dict[tuple[str, Place], bool]:
-    """By stage and place, whether a judge found what its prompt asks about, where its answer could be read."""
-    found = {}
-    for answer in answers:
-        read = readers.get(str(answer.metadata.get("prompt_sha256")))
-        if read is None:
-            continue
-        parsed = read(answer.completion)
-        if parsed.outcome is Outcome.OK:
-            score = parsed.scores[read.dimensions[0]]
-            found[str(answer.metadata.get("stage")), place_of(answer.metadata)] = score.sampled > 0
-    return found
+def read_verdicts(asked: Iterable[AskedRow], judgements: pl.DataFrame) -> dict[tuple[str, Place], bool]:
+    """By stage and place, whether a judge found what its prompt asks about, where its answer could be read.
+
+    A judgement is the first dimension of its prompt: 1 or 0.
+    """
+    first = judgements.unique("seq", keep="first", maintain_order=True).drop_nulls("sampled")
+    found = dict(first.select("custom_id", pl.col("sampled") > 0).iter_rows())
+    judged = (row for row in asked if row.custom_id in found)
+    return {(str(row.told.get("stage")), place_of(row.told)): found[row.custom_id] for row in judged}
 
 
 def place_of(told: Mapping[str, Any]) -> Place:

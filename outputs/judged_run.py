@@ -1,38 +1,30 @@
 """The report of runs whose answers are judged: RSE, and the general jobs ask and judge."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from rich.table import Table
 
-from outputs.answers import count_requests, read_answers
+from outputs.answers import read_answers
 from outputs.asked import read_asked
-from outputs.judgements import judgements_table, readers_of
+from outputs.judgements import judgements_table, readers_of, summary, summary_notes
 from outputs.means import GROUP, means_table, should_be_judged
-from outputs.report import Report, count, number, page, percent, records, short_names, table
+from outputs.report import Report, number, page, percent, records, short_names, table
 from outputs.run_record import RunRecord
 
 NAMES = {"rse": "RSE", "ask": "answers", "judge": "judgements"}
-_REASONS_SHOWN = 5
 
 
 def report_judged(run: RunRecord, folder: Path) -> Report:
     """Mean judgements by model, dataset and judge. Raises InputError for a run that it cannot read."""
-    judgements = judgements_table(read_answers(folder), readers_of(run, folder), simulated=run.simulated)
-    means = means_table(judgements, should_be_judged(read_asked(folder)))
-    counts = count_requests(folder)
-    per_answer = judgements.unique("seq", maintain_order=True)
-    document: dict[str, Any] = {
-        "run": run.name,
-        "job": run.job,
-        "simulated": run.simulated,
-        "requests": {"asked": counts.asked, "answered": counts.answered, "failed": counts.failed},
-        "outcomes": count(per_answer, "outcome"),
-        "reasons": count(per_answer, "reason"),
-        "means": records(means),
-    }
+    readers = readers_of(run, folder)
+    judgements = judgements_table(read_answers(folder), readers, simulated=run.simulated)
+    dimensions = list(dict.fromkeys(name for read in readers.values() for name in read.dimensions))
+    asked = should_be_judged(read_asked(folder))
+    means = means_table(judgements, asked, dimensions, simulated=run.simulated)
+    document = {**summary(run, folder, judgements), "means": records(means)}
     alone = [str(values[0]) for name in GROUP if (values := means[name].unique().to_list()) and len(values) == 1]
     known = [f"run {run.name}", *(name for name in alone if name), *(["SIMULATED"] if run.simulated else [])]
     title = " | ".join([NAMES[run.job], *known])
@@ -59,12 +51,8 @@ def _means(means: pl.DataFrame) -> Table:
     return table(caption, headings, lines, words=len(several))
 
 
-def _notes(document: dict[str, Any], judgements: pl.DataFrame) -> Iterator[str]:
-    requests = document["requests"]
-    yield f"Requests: {requests['asked']} asked, {requests['answered']} answered, {requests['failed']} failed."
-    outcomes = ", ".join(f"{name} {number_of}" for name, number_of in document["outcomes"].items())
-    yield f"Judgements: {outcomes or 'none'}."
-    yield from (f"  {times} x {reason}" for reason, times in list(document["reasons"].items())[:_REASONS_SHOWN])
+def _notes(document: Mapping[str, Any], judgements: pl.DataFrame) -> Iterator[str]:
+    yield from summary_notes(document)
     shorter = judgements.filter(pl.col("turns") < pl.col("turns_asked")).unique("seq").height
     if shorter:
         yield f"{shorter} judgements are of dialogues from which turns are left out, for an answer to them failed."

@@ -10,12 +10,14 @@ from typing import Any
 
 import polars as pl
 
-from outputs.answers import StoredAnswer
+from outputs.answers import StoredAnswer, count_requests
+from outputs.report import count
 from outputs.run_record import RunRecord
 from outputs.scores import score_cells
 from prompts.parsers import AnswerReader, reader_for
 from prompts.template import parse_prompt
 
+_REASONS_SHOWN = 5
 JUDGEMENTS_SCHEMA: dict[str, type[pl.DataType]] = {
     "seq": pl.Int64,  # of the answer's line in responses.jsonl
     "custom_id": pl.String,
@@ -26,7 +28,7 @@ JUDGEMENTS_SCHEMA: dict[str, type[pl.DataType]] = {
     "reference": pl.String,
     "control": pl.Boolean,  # the reference against itself
     "self_preference": pl.Boolean,  # the judge judged an answer of its own, or one held against its own
-    "judge": pl.String,
+    "judge": pl.String,  # provider/model, as it was asked
     "repeat": pl.Int64,
     "swapped": pl.Boolean,
     "turns": pl.Int64,  # of a dialogue that was judged: those that have an answer; null for other rows
@@ -80,7 +82,7 @@ def _rows(answer: StoredAnswer, readers: Mapping[str, AnswerReader], simulated: 
         told.get("reference"),
         bool(told.get("control")),
         bool(told.get("self_preference")),
-        answer.model,
+        f"{answer.provider}/{answer.model}",
         told.get("repeat", 0),
         bool(told.get("swapped")),
         None if (turns := told.get("turns")) is None else len(turns),
@@ -92,3 +94,24 @@ def _rows(answer: StoredAnswer, readers: Mapping[str, AnswerReader], simulated: 
     )
     for dimension in read.dimensions:
         yield (*about, dimension, *score_cells(parsed.scores.get(dimension)))
+
+
+def summary(run: RunRecord, folder: Path, judgements: pl.DataFrame) -> dict[str, Any]:
+    """What every report of judgements begins with: the run, its requests, how its judges' answers were read."""
+    counts, per_answer = count_requests(folder), judgements.unique("seq", maintain_order=True)
+    return {
+        "run": run.name,
+        "job": run.job,
+        "simulated": run.simulated,
+        "requests": {"asked": counts.asked, "answered": counts.answered, "failed": counts.failed},
+        "outcomes": count(per_answer, "outcome"),
+        "reasons": count(per_answer, "reason"),
+    }
+
+
+def summary_notes(document: Mapping[str, Any]) -> Iterator[str]:
+    """The summary in sentences."""
+    requests, outcomes = document["requests"], document["outcomes"]
+    yield f"Requests: {requests['asked']} asked, {requests['answered']} answered, {requests['failed']} failed."
+    yield f"Judgements: {', '.join(f'{name} {times}' for name, times in outcomes.items()) or 'none'}."
+    yield from (f"  {times} x {reason}" for reason, times in list(document["reasons"].items())[:_REASONS_SHOWN])

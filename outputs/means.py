@@ -5,7 +5,7 @@ datasets is the unweighted mean of their means, as RSE's Avg is (Lee et al., ACL
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -27,79 +27,83 @@ MEANS_SCHEMA: dict[str, type[pl.DataType]] = {
     "simulated": pl.Boolean,
 }
 _Key = tuple[str, str, str, bool]
+_Answer = tuple[str, int]  # item, repeat
 
 
 def should_be_judged(
     rows: Iterable[AskedRow], answer_stage: str = "answer", judge_stage: str = "judge"
 ) -> dict[_Key, int]:
-    """How many judgements there should be, by (model, dataset, judge, control).
+    """How many judgements there should be, by (model, dataset, judge, control); judges are `provider/model`.
 
     An answer that was never judged, because it failed, counts too: as many judgements as the others have. So does a
-    model none of whose answers was judged.
+    model none of whose answers was judged; the reference, which is only judged as a control, does not.
     """
-    judged: Counter[_Key] = Counter()
-    answers: dict[_Key, set[tuple[str, int]]] = {}
-    answered: dict[tuple[str, str], set[tuple[str, int]]] = {}
+    judged: dict[_Key, Counter[_Answer]] = {}
+    answered: dict[tuple[str, str], set[_Answer]] = {}
     references = set()
     for row in rows:
         told = row.told
         model, dataset, item = str(told.get("model") or ""), str(told.get("dataset") or ""), str(told.get("item"))
         if told.get("stage") == judge_stage:
-            key = (model, dataset, row.model, bool(told.get("control")))
-            judged[key] += 1
-            answers.setdefault(key, set()).add((item, told.get("answer_repeat", 0)))
+            key = (model, dataset, row.lane, bool(told.get("control")))
+            judged.setdefault(key, Counter())[item, told.get("answer_repeat", 0)] += 1
             references.add(told.get("reference"))
         elif told.get("stage") == answer_stage:
             answered.setdefault((model, dataset), set()).add((item, told.get("repeat", 0)))
-    found = {
-        key: count * max(len(answers[key]), len(answered.get(key[:2], ()))) // len(answers[key])
-        for key, count in judged.items()
-    }
-    each = {(dataset, judge): judged[key] // len(answers[key]) for key in judged for _, dataset, judge, _ in [key]}
-    for (model, dataset), asked in answered.items():
+    each = _judgements_of_an_answer(judged)
+    for model, dataset in answered:
         for of, judge in each:
             if of == dataset and model not in references:
-                found.setdefault((model, dataset, judge, False), each[of, judge] * len(asked))
-    return found
+                judged.setdefault((model, dataset, judge, False), Counter())
+    return {
+        key: max(len(answers), len(answered.get(key[:2], ()))) * max(answers.values(), default=each.get(key[1:3], 0))
+        for key, answers in judged.items()
+    }
 
 
-def means_table(judgements: pl.DataFrame, asked: Mapping[_Key, int], stage: str = "judge") -> pl.DataFrame:
+def _judgements_of_an_answer(judged: Mapping[_Key, Counter[_Answer]]) -> dict[tuple[str, str], int]:
+    """How often a judge is asked about one answer, by dataset and judge."""
+    each: Counter[tuple[str, str]] = Counter()
+    for (_, dataset, judge, control), answers in judged.items():
+        if not control:
+            each[dataset, judge] = max(each[dataset, judge], *answers.values())
+    return dict(each)
+
+
+def means_table(
+    judgements: pl.DataFrame, asked: Mapping[_Key, int], dimensions: Sequence[str], *, simulated: bool
+) -> pl.DataFrame:
     """The means of each model, dataset, judge and dimension; columns as in `MEANS_SCHEMA`.
 
-    Where a model has several datasets, the mean of their means stands beneath them. A mean over nothing is null.
+    `asked` says how many judgements there should be. Where a model has several datasets, the mean of their means stands
+    above them. A mean over nothing is null.
     """
-    by = [*GROUP, "control", "dimension", "simulated"]
-    rows = judgements.filter(pl.col("stage") == stage).with_columns(pl.col("model").fill_null(""))
+    by = [*GROUP, "control", "dimension"]
+    rows = judgements.with_columns(pl.col("model").fill_null(""))
     items = rows.group_by([*by, "item"], maintain_order=True).agg(
         pl.col("value").mean(), pl.col("value").count().alias("ok")
     )
     groups = items.group_by(by, maintain_order=True).agg(
         pl.col("value").mean().alias("mean"), pl.col("value").count().alias("items"), pl.col("ok").sum()
     )
-    groups = pl.concat([groups, _never_judged(groups, asked)], how="diagonal_relaxed")
+    groups = pl.concat([groups, _never_judged(groups, asked, dimensions)], how="diagonal_relaxed")
     keys = groups.select(*GROUP, "control").iter_rows()
     wanted = [asked.get(key, ok) for key, ok in zip(keys, groups["ok"], strict=True)]
     groups = groups.with_columns(pl.Series("asked", wanted, dtype=pl.Int64))
-    return _with_coverage(pl.concat([groups, _over_datasets(groups)], how="diagonal_relaxed"))
+    groups = pl.concat([groups, _over_datasets(groups)], how="diagonal_relaxed")
+    return _with_coverage(groups.with_columns(pl.lit(simulated).alias("simulated")))
 
 
-def _never_judged(groups: pl.DataFrame, asked: Mapping[_Key, int]) -> pl.DataFrame:
+def _never_judged(groups: pl.DataFrame, asked: Mapping[_Key, int], dimensions: Sequence[str]) -> pl.DataFrame:
     """Rows without a mean for what should have been judged and has no judgement at all."""
     there = set(groups.select(*GROUP, "control").iter_rows())
-    dimensions = groups.select("judge", "dimension", "simulated").unique(maintain_order=True)
-    missing = [key for key in asked if key not in there]
-    names = (
-        pl.DataFrame(missing, schema=[*GROUP, "control"], orient="row")
-        if missing
-        else groups.select(*GROUP, "control").clear()
-    )
-    return names.join(dimensions, on="judge", maintain_order="left").with_columns(
-        pl.lit(0).alias("items"), pl.lit(0).alias("ok")
-    )
+    missing = [(*key, name, 0, 0) for key in asked if key not in there for name in dimensions]
+    schema = {name: MEANS_SCHEMA[name] for name in (*GROUP, "control", "dimension", "items", "ok")}
+    return pl.DataFrame(missing, schema=schema, orient="row")
 
 
 def _over_datasets(groups: pl.DataFrame) -> pl.DataFrame:
-    by = ["model", "judge", "control", "dimension", "simulated"]
+    by = ["model", "judge", "control", "dimension"]
     over = groups.group_by(by, maintain_order=True).agg(
         pl.col("mean").mean(),
         pl.col("items").sum(),

@@ -59,8 +59,8 @@ def test_every_command_of_the_page_works(reader: Workplace) -> None:
     ]
     again = pl.read_parquet("runs/again/tables/means.parquet")
     assert again.select("model", "judge", "items").rows() == [
-        ("simulator/phi-4", "gpt-4.1", 10),
-        ("simulator/qwen-max-0919", "gpt-4.1", 10),
+        ("simulator/phi-4", "simulator/gpt-4.1", 10),
+        ("simulator/qwen-max-0919", "simulator/gpt-4.1", 10),
     ]
 
 

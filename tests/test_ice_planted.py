@@ -14,6 +14,7 @@ from jobs.spec import load_spec
 from outputs.answers import StoredAnswer
 from outputs.asked import AskedRow
 from outputs.identity import identity_rows, rates_table, read_verdicts
+from outputs.judgements import judgements_table
 from prompts.parsers import reader_for
 from prompts.records import Completion
 from providers.simulator.answer import answer
@@ -47,8 +48,9 @@ def identity(run: InMemoryRun) -> pl.DataFrame:
     job = run.job
     assert isinstance(job, IceJob)
     prompts = [job.method.asking.loose.prompt, job.method.asking.strict.prompt]
-    verdicts = read_verdicts(_stored(run), {prompt.sha256: reader_for(prompt) for prompt in prompts})
-    return identity_rows(_asked(run), verdicts, simulated=True)
+    readers = {prompt.sha256: reader_for(prompt) for prompt in prompts}
+    judgements = judgements_table(_stored(run), readers, simulated=True)
+    return identity_rows(_asked(run), read_verdicts(_asked(run), judgements), simulated=True)
 
 
 def _stored(run: InMemoryRun) -> Iterator[StoredAnswer]:
