@@ -20,13 +20,13 @@ import msgspec
 from jobs.bodies import check_params, prompt_metadata, with_params
 from jobs.datasets import Holds, find_reader, open_datasets
 from jobs.dialogues import Dialogues, Ended, questions, typical_answer, verdict
-from jobs.filling import fill
+from jobs.filling import fill, render
 from jobs.judging import MOST_REPEATS, Judging, make_judging
 from jobs.materials import Materials
 from jobs.models import ModelName, bare_name, read_models
 from jobs.protocol import Answered, Expected, Failed, Request, RunReader, Verdict
 from jobs.registry import DatasetSpec, JobKind, JobSpec
-from jobs.spread import Spread
+from jobs.spread import SpreadByDataset
 from outputs.items import Item, Turn
 from prompts.input_error import InputError
 from prompts.template import Prompt
@@ -35,6 +35,7 @@ NAME = "ask"
 _JUDGED = "ask-judge"
 USUAL = {"max_tokens": 1024}
 USUAL_READER = "prompts"
+_SOME_ANSWER = "Some answer."
 
 
 class AnswerJudgeSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,22 +84,14 @@ class AskJob:
 
     def expected(self, items: Iterable[Item]) -> Iterator[Expected]:
         """The later turns, and the judgements, over a sample of each dataset with stand-ins for the answers."""
-        judged: dict[str, Spread[Item]] = {}
-
-        def noted() -> Iterator[Item]:
-            for item in items:
-                asked = self._asked(item)
-                judged.setdefault(item.dataset, Spread()).add(asked)
-                yield asked
-
-        first, times = self.dialogues[0], len(self.dialogues)
-        for later in first.expected(noted()):
+        judged, first, times = SpreadByDataset(), self.dialogues[0], len(self.dialogues)
+        for later in first.expected(judged.passing(map(self._asked, items))):
             yield msgspec.structs.replace(later, rows=later.rows * times, request=self._marked(later.request, 0))
         if self.judging is None:
             return
         said, once = typical_answer(first.options), replace(self.judging, repeats=1)
-        for item, count in (share for spread in judged.values() for share in spread.shares()):
-            rows = count * len(first.models) * times * self.judging.repeats
+        for item, count in judged.shares():
+            rows = count * len(first.models) * times * self.judging.per_judge
             for request in self._judgements(once, item, first.models[0], 0, [said] * len(questions(item))):
                 yield Expected(stage=once.stage, rows=rows, request=request)
 
@@ -135,7 +128,8 @@ class AskJob:
         if len(asked) > 1:
             what = f"item {item.item!r} is a dialogue of {len(asked)} turns: a prompt is filled with one question"
             raise InputError(what, file=self.prompt.source)
-        words = self.prompt.render(**fill(self.prompt, item, {"question": asked[-1]} if asked else {}))
+        variables = fill(self.prompt, item, {"question": asked[-1]} if asked else {})
+        words = render(self.prompt, f"item {item.item!r}", variables)
         system = (message for message in item.messages if message.role == "system")
         return msgspec.structs.replace(item, messages=(*system, Turn("user", words)))
 
@@ -146,10 +140,15 @@ class AskJob:
         return msgspec.structs.replace(request, metadata={**request.metadata, "repeat": repeat, **asked_with})
 
     def _check_judged(self, asked: Item) -> None:
-        """Raise InputError for a row that the judges' prompt cannot be filled with."""
-        if self.judging is not None:
-            answers, model = [""] * len(questions(asked)), self.dialogues[0].models[0]
-            self.judging.prompt.render(**fill(self.judging.prompt, asked, _made(asked, model, answers)))
+        """Raise InputError for a row that the judges' prompt cannot be filled with, of all turns or the last alone."""
+        if self.judging is None:
+            return
+        prompt, turns, model = self.judging.prompt, len(questions(asked)), self.dialogues[0].models[0]
+        about = f"item {asked.item!r}"
+        for answered in sorted({turns, 1}, reverse=True):
+            where = about if answered == turns else f"{about}, judged over {answered} of its {turns} turns"
+            answers = [None] * (turns - answered) + [_SOME_ANSWER] * answered
+            render(prompt, where, fill(prompt, asked, _made(asked, model, answers)))
 
     def _judge(self, ended: Ended, repeat: int, run: RunReader) -> Iterator[Request]:
         """The judgements of a dialogue's last answer; none where it has none."""

@@ -20,7 +20,7 @@ from jobs.prompt_sets import read_prompts
 from jobs.registry import DatasetSpec
 from jobs.row_tables import read_table
 from jobs.run_rows import read_run
-from jobs.sampling import sample
+from jobs.sampling import by_item, by_pair, sample
 from outputs.items import Item, Rating
 from prompts.input_error import InputError
 from prompts.toml_text import near_miss
@@ -169,7 +169,8 @@ def _read(reader: Reader, path: Path, spec: DatasetSpec, materials: Materials) -
     materials.require_files()
     items = reader.read(path, spec)
     if spec.sample is not None:
-        items = sample(items, spec.sample, materials.seed, spec.name)
+        by = by_pair if reader.holds is Holds.CAPTIONS else by_item  # elsewhere a column `pair` may be anything
+        items = sample(items, spec.sample, materials.seed, spec.name, by)
     for most in (spec.first, materials.first):
         items = islice(items, most)
     return (_named(item, spec.name) for item in items) if spec.name else items

@@ -18,6 +18,14 @@ def fill(prompt: Prompt, item: Item, made: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _value(name, prompt, item, made) for name in prompt.variables}
 
 
+def render(prompt: Prompt, about: str, values: Mapping[str, Any]) -> str:
+    """The prompt's words, with those of `values` that it wants. Raises InputError naming `about`, what they are of."""
+    try:
+        return prompt.render(**{name: values[name] for name in prompt.variables})
+    except InputError as error:
+        raise InputError(error.message, file=error.file, line=error.line, field=f"{about}: {error.field}") from error
+
+
 def _value(name: str, prompt: Prompt, item: Item, made: Mapping[str, Any]) -> Any:
     if name in made and name in item.fields:
         what = f"a column of the dataset, and what this job calls its own: give the column another name, my_{name} = "

@@ -22,6 +22,7 @@ import msgspec
 from jobs.bodies import chat_body, check_params, prompt_metadata, user, with_params
 from jobs.custom_ids import custom_id
 from jobs.datasets import Holds, open_dataset
+from jobs.filling import render
 from jobs.materials import Materials
 from jobs.models import ModelName, read_model
 from jobs.protocol import Answered, Expected, Failed, Request, RunReader, Verdict
@@ -35,12 +36,14 @@ from prompts.template import Prompt
 NAME = "gveval"
 REF_ONLY, REF_FREE, COMBINED = MODES = ("ref-only", "ref-free", "combined")
 PROMPTS = {  # what a spec without a prompt asks
-    (REF_ONLY, None): "gveval_ref_only_accr",
+    (REF_ONLY, Medium.PICTURE): "gveval_ref_only",
+    (REF_ONLY, Medium.CLIP): "gveval_ref_only_accr",
     (REF_FREE, Medium.PICTURE): "gveval_ref_free",
     (REF_FREE, Medium.CLIP): "gveval_ref_free_accr",
     (COMBINED, Medium.PICTURE): "gveval_combined",
     (COMBINED, Medium.CLIP): "gveval_combined_accr",
 }
+USUAL_READER = "msvd-eval"
 _SAMPLED = "with samples no log probabilities are asked for: take one of the two"
 
 
@@ -48,8 +51,9 @@ class GVEvalSpec(JobSpec, frozen=True, kw_only=True):
     """The spec of a G-VEval run.
 
     `medium` (picture or clip), `detail`, `frames` and `layout` are for the modes that show one; a prompt that is not
-    given is the shipped one for mode and medium. `top_logprobs` are 20 where neither it nor `samples` is given. The
-    requests of `samples` are equal but for their ids, so that equal requests must not be bought once (`--dedupe`).
+    given is the shipped one for mode and medium: one score for pictures, four for clips. `top_logprobs` are 20 where
+    neither it nor `samples` is given. The requests of `samples` are equal but for their ids and the `repeat` in their
+    metadata, so that each is bought even where equal requests are bought once (`--dedupe`).
     """
 
     model: str
@@ -65,9 +69,13 @@ class GVEvalSpec(JobSpec, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not self.prompt:
-            shipped = next((name for key, name in PROMPTS.items() if key == (self.mode, self.medium)), None)
-            # The record is frozen for all but its making. Of a mode that is refused later any prompt will do.
-            msgspec.structs.force_setattr(self, "prompt", shipped or PROMPTS[REF_ONLY, None])
+            # In mode ref-only nobody says what the media are, but whoever rated MSVD-Eval rated four qualities.
+            of_clips = self.medium == Medium.CLIP or (
+                self.medium is None and self.dataset.reader in (None, USUAL_READER)
+            )
+            mode = self.mode if self.mode in MODES else REF_ONLY  # one that is refused later
+            # The record is frozen for all but its making.
+            msgspec.structs.force_setattr(self, "prompt", PROMPTS[mode, Medium.CLIP if of_clips else Medium.PICTURE])
 
     def media_dataset(self) -> DatasetSpec:
         return self.dataset
@@ -131,7 +139,7 @@ class GVEvalJob:
         known: dict[str, Any] = {"references": item.references, "candidate": item.candidate}
         if self.showing is not None:
             known |= {"frames": self.showing.frames, "layout": self.showing.layout}
-        words = self.prompt.render(**{name: known[name] for name in self.prompt.variables})
+        words = render(self.prompt, f"item {item.item!r}", known)
         return words if self.showing is None else [{"type": "text", "text": words}, self.showing.part(item)]
 
 
@@ -146,7 +154,7 @@ def build(spec: GVEvalSpec, materials: Materials) -> GVEvalJob:
     options, read = _options(spec, materials), reader_for(prompt)
     if not read.dimensions:
         raise InputError(f"{prompt.parser!r} reads no scores", file=prompt.source, field="parser")
-    read_items = open_dataset(spec.dataset, materials, "msvd-eval", Holds.CAPTIONS)
+    read_items = open_dataset(spec.dataset, materials, USUAL_READER, Holds.CAPTIONS)
     root = materials.media_root or materials.file(spec.dataset.path, "dataset.path").parent
     return GVEvalJob(prompt, model, options, read, read_items, showing, root, spec.samples)
 

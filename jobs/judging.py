@@ -10,6 +10,7 @@ from typing import Any
 
 from jobs.bodies import chat_body, check_params, prompt_metadata, user, with_params
 from jobs.custom_ids import custom_id
+from jobs.filling import render
 from jobs.materials import Materials
 from jobs.models import ModelName, bare_name, read_models
 from jobs.protocol import Answered, Request, Verdict
@@ -39,9 +40,9 @@ class Judging:
     stage: str = STAGE
 
     @property
-    def per_row(self) -> int:
-        """Requests for one row, over all judges."""
-        return len(self.judges) * self.repeats * (1 if self.swap is None else 2)
+    def per_judge(self) -> int:
+        """Requests about one row to one judge."""
+        return self.repeats * (1 if self.swap is None else 2)
 
     def requests(
         self,
@@ -53,16 +54,18 @@ class Judging:
         authors: Sequence[str] = (),
         **metadata: Any,
     ) -> Iterator[Request]:
-        """The requests about one row, which `parts` tells from all others; `metadata` says what the row is.
+        """The requests about one row, which `parts` tells from all others; `metadata` says what the row is, its `item`
+        among it.
 
         Each says besides: `stage`, `repeat` from 0, `swapped`, and which prompt it was asked with; and where `authors`
         are given, the names of the models whose texts are judged, `self_preference`: whether the judge is one of them.
+        Raises InputError, naming the item, where the prompt cannot be rendered.
         """
         own = {bare_name(author) for author in authors}
         asked_with = prompt_metadata(self.prompt)
         for swapped in (False,) if self.swap is None else (False, True):
             shown = self._exchanged(variables) if swapped else variables
-            words = self.prompt.render(**{name: shown[name] for name in self.prompt.variables})
+            words = render(self.prompt, f"item {metadata['item']!r}", shown)
             for judge in self.judges:
                 body = chat_body(judge.model, [user(words)], self.options)
                 for repeat in range(self.repeats):

@@ -46,6 +46,17 @@ class Materials:
             raise InputError(what, file=self.source, field=key)
         return found
 
+    def require_own_prompts(self) -> None:
+        """Raise InputError where the user gave a folder of prompts, and the spec uses none of them."""
+        folder = self.prompts_folder
+        if folder is None or any(Path(prompt.source).parent == folder for prompt in self.used.values()):
+            return
+        there = ", ".join(sorted(path.name for path in folder.glob("*.md"))) or "none"
+        used = ", ".join(f"{name}.md" for name in sorted(self.used)) or "no prompt"
+        raise InputError(
+            f"has no prompt that {self.source} uses ({used}); it has: {there}", file=folder, field="--prompts"
+        )
+
     def file(self, name: str, key: str, *, or_folder: bool = False) -> Path:
         """The file that the spec's `key` names, or the folder where that will do; a recorded spec reads none.
 

@@ -20,7 +20,7 @@ class ModelName:
 
 def bare_name(model: str) -> str:
     """What stands behind the last slash of a model's name: one model may have several providers and spellings."""
-    return model.rpartition("/")[2].lower()
+    return _last_part(model).lower()
 
 
 def read_model(name: str, providers: Collection[str], source: Path | str, key: str = "model") -> ModelName:
@@ -35,11 +35,27 @@ def read_model(name: str, providers: Collection[str], source: Path | str, key: s
 def read_models(
     names: Sequence[str], providers: Collection[str], source: Path | str, key: str = "models"
 ) -> tuple[ModelName, ...]:
-    """The models of a list, which is not empty and names none of them twice. Raises InputError."""
+    """The models of a list, which is not empty and names none of them twice, nor perhaps. Raises InputError."""
     if not names:
         raise InputError("names no model", file=source, field=key)
     found = tuple(read_model(name, providers, source, f"{key}[{place}]") for place, name in enumerate(names))
     for place, one in enumerate(found):
         if one in found[:place]:
             raise InputError(f"names {one} twice", file=source, field=f"{key}[{place}]")
+        refuse_doubtful(found[:place], one, source, f"{key}[{place}]")
     return found
+
+
+def refuse_doubtful(others: Sequence[ModelName], one: ModelName, source: Path | str, key: str) -> None:
+    """Raise InputError where `one` and another may be one model that is asked twice.
+
+    That is so where they are called alike and only one of them has a provider: the other may be routed there too.
+    """
+    for other in others:
+        if (one.provider is None) != (other.provider is None) and _last_part(one.model) == _last_part(other.model):
+            what = f"{one} and {other} may be the same model, which would be asked twice: give both a provider"
+            raise InputError(what, file=source, field=key)
+
+
+def _last_part(model: str) -> str:
+    return model.rpartition("/")[2]

@@ -21,12 +21,13 @@ import msgspec
 from jobs.bodies import check_params, with_params
 from jobs.datasets import Holds, open_datasets
 from jobs.dialogues import Dialogues, Ended, questions, turns_of, typical_answer, verdict
+from jobs.filling import render
 from jobs.judging import Judging, make_judging
 from jobs.materials import Materials
-from jobs.models import ModelName, bare_name, read_model, read_models
+from jobs.models import ModelName, bare_name, read_model, read_models, refuse_doubtful
 from jobs.protocol import Answered, Expected, Failed, Request, RunReader, Verdict
 from jobs.registry import DatasetSpec, JobKind, JobSpec
-from jobs.spread import Spread
+from jobs.spread import SpreadByDataset
 from outputs.items import Item
 from prompts.input_error import InputError
 
@@ -67,23 +68,22 @@ class RSEJob:
         return chain.from_iterable(read() for read in self.read_datasets)
 
     def start(self, items: Iterable[Item]) -> Iterator[Request]:
-        """Every model's first turn, item by item, so that pairs are complete early."""
+        """Every model's first turn, item by item, so that pairs are complete early.
+
+        Raises InputError for an item that the judges' prompt cannot be rendered for.
+        """
         self.dialogues.forget()
+        said = typical_answer(self.dialogues.options)
         for item in items:
+            self._check_judged(item, said)
             yield from self.dialogues.begin(item)
 
     def expected(self, items: Iterable[Item]) -> Iterator[Expected]:
         """The later turns, and the judgements, over a sample of each dataset with stand-ins for the answers."""
-        judged: dict[str, Spread[Item]] = {}
-
-        def noted() -> Iterator[Item]:
-            for item in items:
-                judged.setdefault(item.dataset, Spread()).add(item)
-                yield item
-
-        yield from self.dialogues.expected(noted())
+        judged = SpreadByDataset()
+        yield from self.dialogues.expected(judged.passing(items))
         said, once = typical_answer(self.dialogues.options), replace(self.judging, repeats=1, swap=None)
-        for item, count in (share for spread in judged.values() for share in spread.shares()):
+        for item, count in judged.shares():
             answers = dict.fromkeys(range(1, turns_of(item) + 1), said)
             for request in self._judgements(once, item, self._tested[0], answers, answers):
                 yield Expected(stage=once.stage, rows=count * self._rows_per_judge, request=request)
@@ -117,8 +117,15 @@ class RSEJob:
     @property
     def _rows_per_judge(self) -> int:
         """Judgements of one item by one judge."""
-        orders = 1 if self.judging.swap is None else 2
-        return self.judging.repeats * (len(self._tested) * orders + self.control)
+        return len(self._tested) * self.judging.per_judge + self.control * self.judging.repeats
+
+    def _check_judged(self, item: Item, said: str) -> None:
+        """Raise InputError where the judges' prompt cannot be rendered, over all turns or were only one answered."""
+        turns, about = turns_of(item), f"item {item.item!r}"
+        for compared in sorted({turns, 1}, reverse=True):
+            where = about if compared == turns else f"{about}, judged over {compared} of its {turns} turns"
+            answers = dict.fromkeys(range(1, compared + 1), said)
+            render(self.judging.prompt, where, _shown(item, answers, answers))
 
     def _completed(self, ended: Ended, run: RunReader) -> Iterator[Request]:
         """The judgements of the pairs whose second dialogue has ended."""
@@ -146,22 +153,23 @@ class RSEJob:
         self, judging: Judging, item: Item, model: ModelName, answers_a: dict[int, str], answers_b: dict[int, str]
     ) -> Iterator[Request]:
         """The requests about one pair; the answers are by turn."""
-        reference, asked = self.dialogues.models[_REFERENCE], questions(item)
+        reference = self.dialogues.models[_REFERENCE]
         told: dict[str, Any] = {"item": item.item} | ({"dataset": item.dataset} if item.dataset else {})
         told |= {"model": str(model), "reference": str(reference), "control": model == reference}
-        told |= {"turns": list(answers_a), "turns_asked": len(asked)}
-        shown = {
-            "system": "\n\n".join(message.content for message in item.messages if message.role == "system"),
-            "questions": [asked[turn - 1] for turn in answers_a],
-            "answers_a": list(answers_a.values()),
-            "answers_b": list(answers_b.values()),
-        }
-        own = {bare_name(model.model), bare_name(reference.model)}
-        for request in judging.requests(NAME, item.item, (item.item, str(model)), shown, **told):
-            assert isinstance(request.body, dict)
-            assert isinstance(request.metadata, dict)
-            marked = {**request.metadata, "self_preference": bare_name(request.body["model"]) in own}
-            yield msgspec.structs.replace(request, metadata=marked)
+        told |= {"turns": list(answers_a), "turns_asked": turns_of(item)}
+        shown, about = _shown(item, answers_a, answers_b), (item.item, str(model))
+        return judging.requests(NAME, item.item, about, shown, authors=(model.model, reference.model), **told)
+
+
+def _shown(item: Item, answers_a: dict[int, str], answers_b: dict[int, str]) -> dict[str, Any]:
+    """What the judges' prompt is filled with; the answers are by turn."""
+    asked = questions(item)
+    return {
+        "system": "\n\n".join(message.content for message in item.messages if message.role == "system"),
+        "questions": [asked[turn - 1] for turn in answers_a],
+        "answers_a": list(answers_a.values()),
+        "answers_b": list(answers_b.values()),
+    }
 
 
 def build(spec: RSESpec, materials: Materials) -> RSEJob:
@@ -194,6 +202,7 @@ def _models(spec: RSESpec, materials: Materials) -> tuple[ModelName, ...]:
     if reference in tested:
         what = f"{reference} is the reference: against itself it is judged by control = true"
         raise InputError(what, file=materials.source, field=f"models[{tested.index(reference)}]")
+    refuse_doubtful(tested, reference, materials.source, "reference")
     return reference, *tested
 
 

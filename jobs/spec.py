@@ -28,7 +28,6 @@ class LoadedSpec:
 
     name: str
     text: str
-    job_name: str
     seed: int
     out: Path | None
     prompts: tuple[Prompt, ...]
@@ -85,8 +84,9 @@ def _build(
     spec: JobSpec, text: str, name: str, out: Path | None, materials: Materials, dataset_folder: Path
 ) -> LoadedSpec:
     job = find_kind(spec.job, materials.source).build(spec, materials)
+    materials.require_own_prompts()
     prompts = tuple(materials.used.values())
-    return LoadedSpec(name, text, spec.job, spec.seed, out, prompts, job, spec.budget, dataset_folder, materials.first)
+    return LoadedSpec(name, text, spec.seed, out, prompts, job, spec.budget, dataset_folder, materials.first)
 
 
 def _read(path: Path) -> str:

@@ -1,8 +1,11 @@
 """A few of many, spread evenly over all of them, to stand for the rest where requests are priced beforehand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Generic, TypeVar
+
+from outputs.items import Item
 
 T = TypeVar("T")
 MOST = 24  # an even number
@@ -29,3 +32,20 @@ class Spread(Generic[T]):
         each, more = divmod(self.count, len(self._kept) or 1)
         for place, one in enumerate(self._kept):
             yield one, each + (place < more)
+
+
+@dataclass(slots=True)
+class SpreadByDataset:
+    """A few items of each dataset."""
+
+    _spreads: dict[str, Spread[Item]] = field(default_factory=dict)
+
+    def passing(self, items: Iterable[Item]) -> Iterator[Item]:
+        """The items as they come, each added on its way."""
+        for item in items:
+            self._spreads.setdefault(item.dataset, Spread()).add(item)
+            yield item
+
+    def shares(self) -> Iterator[tuple[Item, int]]:
+        """(one that was kept, how many of its dataset it stands for), dataset by dataset."""
+        return chain.from_iterable(spread.shares() for spread in self._spreads.values())

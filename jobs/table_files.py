@@ -19,6 +19,8 @@ from prompts.toml_text import near_miss
 _BOM = b"\xef\xbb\xbf"
 _BATCH = 1_000  # rows of a Parquet file in memory at once
 
+_LONGEST_VALUE = 1 << 30  # characters; the module's own limit is less than a long answer has
+
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (number from 1, row by column) for every row of a table; values are JSON values. Raises InputError.
@@ -102,6 +104,7 @@ def check_writable(path: Path, number: int | None, field: str, value: Any) -> No
 
 def _read_delimited(path: Path, delimiter: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Rows under a header; the number is that of the line a row begins on."""
+    csv.field_size_limit(_LONGEST_VALUE)
     lines = csv.reader((text for _, text in _text_lines(path)), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     began = 1

@@ -1,7 +1,8 @@
 """The check of all requests before the first call: fields, providers, keys. Errors name file, line and field."""
 
+import contextlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -104,10 +105,7 @@ class RequestCheck:
         """The rows in order. Raises InputError at the first that cannot be sent."""
         for count, (number, request) in enumerate(self._numbered(), 1):
             try:
-                row = prepare(request, self.catalog, self.provider_override, preflight=self._preflight)
-                self._check_provider(row.routed.provider)
-                self._check_price(row)
-                self.shows_media = self.shows_media or bool(row.routed.media)
+                row = self._checked(request)
             except InputError as error:
                 place = error.field if number else f"{request.custom_id}: {error.field or ''}".rstrip(": ")
                 raise InputError(error.message, file=error.file or self.file, line=number, field=place) from None
@@ -117,18 +115,39 @@ class RequestCheck:
         for _ in self.expected():
             pass
 
-    def expected(self) -> Iterator[tuple[Expected, NewRow]]:
-        """The requests that will follow from answers, each as a row like them. Raises InputError as `rows` does."""
-        for expected in self.job.expected(self._items()):
-            try:
-                row = prepare(expected.request, self.catalog, self.provider_override, preflight=self._preflight)
-                self._check_provider(row.routed.provider)
-                self._check_price(row)
-                self.shows_media = self.shows_media or bool(row.routed.media)
-            except InputError as error:
-                place = ": ".join(part for part in (f"stage {expected.stage}", error.field) if part)
-                raise InputError(error.message, file=error.file or self.file, field=place) from None
+    def expected(self, items: Iterable[Item] | None = None) -> Iterator[tuple[Expected, NewRow]]:
+        """The requests that will follow from answers, each as a row like them. Raises InputError as `rows` does.
+
+        `items`: what the rows are about, where that is not all that the check reads.
+        """
+        for expected in self.job.expected(self._items() if items is None else items):
+            with self._naming(expected.stage):
+                row = self._checked(expected.request)
             yield expected, row
+
+    def require_sendable(self, row: NewRow) -> None:
+        """Raise InputError, as `expected` does, where a request that has followed from an answer cannot be sent."""
+        with self._naming(row.stage):
+            self._check_lane(row)
+
+    def _checked(self, request: Request) -> NewRow:
+        row = prepare(request, self.catalog, self.provider_override, preflight=self._preflight)
+        self._check_lane(row)
+        self.shows_media = self.shows_media or bool(row.routed.media)
+        return row
+
+    def _check_lane(self, row: NewRow) -> None:
+        self._check_provider(row.routed.provider)
+        self._check_price(row)
+
+    @contextlib.contextmanager
+    def _naming(self, stage: str) -> Iterator[None]:
+        """Name file and stage in the errors of the block."""
+        try:
+            yield
+        except InputError as error:
+            place = ": ".join(part for part in (f"stage {stage}", error.field) if part)
+            raise InputError(error.message, file=error.file or self.file, field=place) from None
 
     def _items(self) -> Iterator[Item]:
         return iterate_items(self.folder) if self.folder is not None else self.job.items()

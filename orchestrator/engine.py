@@ -329,6 +329,8 @@ class Engine:
         while self._unsettled and self._unsettled[0].seq <= seq:
             settlement = self._unsettled.popleft()
             repeat = self._count(settlement)
+            if self._crash is not None:
+                continue  # whatever would follow from it follows when the run is resumed
             self.follow_up.settled(settlement, repeat)
             if self.duplicates is not None and settlement.duplicate_of is None:
                 self._unsettled.extend(self.duplicates.settle(settlement, self.requests, self.journal))
@@ -367,8 +369,11 @@ class Engine:
             self._quiet.set()
 
     def _check_quiet(self) -> None:
-        """Nothing is in flight, unwritten or unsettled, and no lane has a row that it may still send."""
-        if self._unsettled or self._unwritten or self._rests():
+        """Nothing is in flight, unwritten or unsettled, and no lane has a row that it may still send.
+
+        After a crash only what is in flight counts: nobody may look at the rest again, and the log has all of it.
+        """
+        if self._crash is None and (self._unsettled or self._unwritten or self._rests()):
             return
         if all(lane.idle for lane in self.lanes.values()):
             self._quiet.set()

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs.protocol import Answered, Failed, Job, Verdict
+from jobs.protocol import Answered, Failed, Verdict
+from orchestrator.checking import RequestCheck
 from orchestrator.requests_file import NewRow, prepare, row_key
 from orchestrator.run_reader import FolderReader
 from outputs.answers import iterate_items
@@ -16,7 +17,6 @@ from outputs.fold import RowFlag, RunState
 from outputs.journal import Log
 from outputs.log_reader import read_records
 from outputs.records import ErrorLine, RequestHead, ResponseLine
-from outputs.run_record import RunRecord
 from prompts.input_error import InputError
 from prompts.records import Outcome
 from providers.adapters import read_completion
@@ -37,11 +37,13 @@ class Replayed:
     restored: list[int] = field(default_factory=list)  # rows that an earlier change took away, asked for again
 
 
-def replay(
-    folder: Path, record: RunRecord, job: Job, state: RunState, catalog: Catalog, preflight: Preflight | None = None
-) -> Replayed:
-    """Bring a fresh job to where the log ends, and compare what it asks with what it asked."""
+def replay(folder: Path, state: RunState, check: RequestCheck, preflight: Preflight | None = None) -> Replayed:
+    """Bring the check's job, begun anew, to where the log ends, and compare what it asks with what it asked.
+
+    Raises InputError where a request that is yet to be sent, but was not before the replay, cannot be.
+    """
     found = Replayed()
+    job, catalog = check.job, check.catalog
     reader = FolderReader(folder, catalog)
     for _ in job.start(iterate_items(folder)):
         pass  # known already; the job needs to have started
@@ -54,13 +56,16 @@ def replay(
             if isinstance(made, Verdict):
                 found.outcomes[made.outcome] = found.outcomes.get(made.outcome, 0) + 1
                 continue
-            new = prepare(made, catalog, record.provider_override, settled.seq, preflight)
+            new = prepare(made, catalog, check.provider_override, settled.seq, preflight)
             if (derived := recorded.pop(new.key, None)) is None:
+                check.require_sendable(new)
                 found.unlogged.append(new)
-            else:
-                asked[derived] = 1
-                if state.flags[derived] & RowFlag.WITHDRAWN:
-                    found.restored.append(derived)
+                continue
+            asked[derived] = 1
+            if state.flags[derived] & RowFlag.WITHDRAWN:
+                if not state.flags[derived] & (RowFlag.ANSWERED | RowFlag.FAILED):
+                    check.require_sendable(new)
+                found.restored.append(derived)
     found.unasked = [row for row in recorded.values() if not state.flags[row] & RowFlag.WITHDRAWN]
     return found
 

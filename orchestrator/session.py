@@ -23,7 +23,7 @@ from orchestrator.lanes import LaneMaker
 from orchestrator.making import RESERVE, code_version, describe, write_record
 from orchestrator.media_stage import MediaStage
 from orchestrator.opening import Opened, Options
-from orchestrator.replaying import replay, require_same
+from orchestrator.replaying import Replayed, replay, require_same
 from orchestrator.requests_file import RequestsFile
 from orchestrator.retry import Policies
 from orchestrator.run_reader import FolderReader
@@ -152,11 +152,12 @@ def _duplicates(opened: Opened, options: Options) -> Duplicates | None:
 
 async def _set_up(opened: Opened, engine: Engine, options: Options) -> None:
     """Log what changed since the last session, and queue the rows that want an answer."""
-    _require_same(opened, engine, options)
+    edited = opened.edit is not None
+    replayed = None if edited and options.accept_changes else _replayed(opened, engine, options)
     _begin(opened, engine, options)
     await _write_edit(opened, engine)
     _expect(opened, engine)
-    _replay(opened, engine, options)
+    _take_up(opened, engine, _replayed(opened, engine, options) if edited else replayed)
     _estimate(opened, engine, options)
     unwritten = engine.unwritten_rows
     for row in range(len(opened.state)):
@@ -285,25 +286,27 @@ def _write_items(opened: Opened, engine: Engine) -> None:
             engine.journal.append(Log.ITEMS, line[1:])
 
 
-def _require_same(opened: Opened, engine: Engine, options: Options) -> None:
-    """Raise InputError where a changed spec would derive other requests than it did, before it is taken up."""
-    if opened.edit is None or options.accept_changes or not opened.job.follows_up:
-        return
-    replayed = replay(opened.folder, opened.record, opened.job, opened.state, opened.catalog, engine.preflight)
-    require_same(replayed, opened.folder, opened.state)
+def _replayed(opened: Opened, engine: Engine, options: Options) -> Replayed | None:
+    """What a replay finds; None where there is nothing to replay.
 
-
-def _replay(opened: Opened, engine: Engine, options: Options) -> None:
+    Raises InputError where the job derives other requests than it did, or new ones that cannot be sent.
+    """
     if not opened.job.follows_up or opened.made:
-        return
-    state = opened.state
-    replayed = replay(opened.folder, opened.record, opened.job, state, opened.catalog, engine.preflight)
+        return None
+    replayed = replay(opened.folder, opened.state, opened.check, engine.preflight)
     if not options.accept_changes:
-        require_same(replayed, opened.folder, state)
+        require_same(replayed, opened.folder, opened.state)
+    return replayed
+
+
+def _take_up(opened: Opened, engine: Engine, replayed: Replayed | None) -> None:
+    """Go on from what a replay found: log what the log lacks."""
+    if replayed is None:
+        return
     engine.follow_up.outcomes.update(replayed.outcomes)
     if replayed.unasked or replayed.restored:
         adding = len(replayed.unlogged)
-        _log_change(engine, state, withdrawn=replayed.unasked, restored=replayed.restored, adding=adding)
+        _log_change(engine, opened.state, withdrawn=replayed.unasked, restored=replayed.restored, adding=adding)
     for new in replayed.unlogged:
         engine.log_request(new)
 

@@ -22,7 +22,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `*_attempts` are a row's attempts that failed so, `failures_in_row` a lane's blows without a success between,
     `throttled_row_s` the seconds for which a row may be throttled, `longest_wait_s` the longest wait that a provider
     may ask for before its lane stops. A stage pauses where under `min_readable_share` of its last `readable_of`
-    judge answers could be read.
+    answers could be read. Answers of judges and of test models count alike, as far as the job gives verdicts on them.
     """
 
     transient_attempts: _Attempts = 5
@@ -76,7 +76,7 @@ def _is_whole(name: str) -> bool:
 
 
 class ReadableWatch:
-    """Whether a judge's answers can be read: watches the last `of` verdicts, and wants at least `share` of them ok."""
+    """Whether a stage's answers can be read: watches the last `of` verdicts, and wants at least `share` of them ok."""
 
     __slots__ = ("_last", "_share", "ok")
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from orchestrator.checking import RequestCheck
 from orchestrator.requests_file import NewRow
+from orchestrator.standing import standing_items
 from outputs.fold import RowFlag, RunState
+from outputs.items import Item
 from outputs.journal import Log
 from outputs.log_reader import read_records
 from outputs.records import NO_METADATA, RequestHead
@@ -38,7 +40,7 @@ def to_follow(check: RequestCheck, folder: Path | None = None, state: RunState |
     if not check.job.follows_up:
         return
     derived: Counter[tuple[str, str, str]] | None = None  # counting them takes a look at every row
-    for expected, row in check.expected():
+    for expected, row in check.expected(None if state is None else _items(check, state)):
         if derived is None:
             derived = Counter() if folder is None or state is None else _derived(folder, state)
         key = (expected.stage, row.routed.provider, row.routed.model)
@@ -66,6 +68,13 @@ def by_stage(following: Iterable[Following]) -> Counter[tuple[str, str, str]]:
     for one in following:
         count[one.stage, *one.lane] += one.rows
     return count
+
+
+def _items(check: RequestCheck, state: RunState) -> Iterator[Item] | None:
+    """The items of an edited run that it still asks about; None where those that the check reads are the right ones."""
+    if check.folder is None or state.sha256 is None:
+        return None
+    return standing_items(check.folder, state)
 
 
 def _derived(folder: Path, state: RunState) -> Counter[tuple[str, str, str]]:

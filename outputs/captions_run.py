@@ -46,6 +46,7 @@ class Analysis:
     run: RunRecord
     counts: RowCounts
     ratings_kind: str
+    rated: tuple[str, ...]  # the dimensions that people rated
     outcomes: dict[str, int]
     reasons: dict[str, int]
     scores: pl.DataFrame
@@ -95,7 +96,8 @@ def analyze(
     per_answer = scores.filter(pl.col("dimension") == read.dimensions[0])
     kinds = sorted({item.ratings_kind for item in items.values() if item.ratings})
     outcomes, reasons = count(per_answer, "outcome"), count(per_answer, "reason")
-    return Analysis(run, counts, ", ".join(kinds), outcomes, reasons, scores, correlations, modes)
+    rated = tuple(sorted({name for item in items.values() for rating in item.ratings for name in rating.scores}))
+    return Analysis(run, counts, ", ".join(kinds), rated, outcomes, reasons, scores, correlations, modes)
 
 
 def reader_of(run: RunRecord, folder: Path | str) -> AnswerReader:
@@ -128,8 +130,15 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
 def render(analysis: Analysis) -> RenderableType:
     """The analysis for the terminal. Texts from models and datasets are shown as they are, never as markup."""
     notes = [plain(line) for line in (*_notes(analysis), *_undefined(analysis))]
-    table = _table(analysis) if analysis.correlations.height else plain("No rated item: nothing to correlate.")
+    table = _table(analysis) if analysis.correlations.height else plain(_why_no_table(analysis))
     return Group(plain(_title(analysis), style="bold"), table, _modes(analysis), *notes)
+
+
+def _why_no_table(analysis: Analysis) -> str:
+    if not analysis.rated:
+        return "No rated item: nothing to correlate."
+    scored = ", ".join(analysis.scores["dimension"].unique(maintain_order=True))
+    return f"Nothing to correlate: people rated {', '.join(analysis.rated)}, the judge scored {scored or 'nothing'}."
 
 
 def _title(analysis: Analysis) -> str:

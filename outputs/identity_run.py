@@ -29,8 +29,9 @@ def report_identity(run: RunRecord, folder: Path) -> Report:
 
 def _rates(rates: pl.DataFrame) -> Table:
     caption = (
-        "rate: of the rows with a judgement that could be read, which coverage is the share of; interval: 95 %, "
-        "clustered by template"
+        "loose: conflicts, of the rows with a first judgement that could be read; strict and hard: loose, times the "
+        "share of its second judgements that find a claim; coverage: rows with all judgements; interval: 95 %, "
+        "by template"
     )
     headings = ("target", "measure", "rate", "interval", "coverage", "templates")
     short = short_names(rates["target"].unique())

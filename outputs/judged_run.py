@@ -36,12 +36,15 @@ def _means(means: pl.DataFrame) -> Table:
     """One line for each model, dataset and judge, as far as there are several, with the mean of each dimension."""
     caption = "items: those with a judgement that could be read; coverage: judgements read of those there should be"
     several = [name for name in GROUP if means[name].n_unique() > 1] or ["judge"]
-    short = {name: short_names(means[name].unique()) for name in GROUP}
+    short = {name: short_names(means[name].unique()) for name in ("model", "judge")}
     dimensions = means["dimension"].unique(maintain_order=True).to_list()
     lines = []
     for (*group, control), rows in means.group_by(*GROUP, "control", maintain_order=True):
         by = dict(zip(GROUP, map(str, group), strict=True))
-        words = [short[name][by[name]] + (" (control)" if control and name == several[0] else "") for name in several]
+        words = [
+            short.get(name, by).get(by[name], by[name]) + (" (control)" if control and name == several[0] else "")
+            for name in several
+        ]
         found = {row["dimension"]: row for row in rows.iter_rows(named=True)}
         values = [number(found[name]["mean"] if name in found else None) for name in dimensions]
         first = next(iter(found.values()))

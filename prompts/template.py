@@ -8,6 +8,7 @@ import hashlib
 import re
 from functools import lru_cache
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -74,7 +75,9 @@ class Prompt(Header, frozen=True, kw_only=True):
         try:
             return _compiled(self.body).render(variables)
         except Exception as error:  # a template may run any expression, so any error of an expression can come out
-            raise InputError(f"cannot render: {error}", file=self.source, field="body") from error
+            what, line = str(error) or type(error).__name__, _line_of(error)
+            place = None if line is None else self.body_line + line - 1
+            raise InputError(f"cannot render: {what}", file=self.source, line=place, field="body") from error
 
 
 def load_prompt(name: str, folder: Path | None = None) -> Prompt:
@@ -143,6 +146,8 @@ def _check_body(body: str, body_line: int, declared: tuple[str, ...], source: st
     except TemplateSyntaxError as error:
         line = body_line + error.lineno - 1
         raise InputError(f"template: {error.message}", file=source, line=line, field="body") from None
+    except RecursionError:
+        raise InputError("template: nested too deeply", file=source, field="body") from None
     if undeclared:
         node = next(node for node in tree.find_all(nodes.Name) if node.name in undeclared)
         known = near_miss(node.name, declared)
@@ -150,14 +155,32 @@ def _check_body(body: str, body_line: int, declared: tuple[str, ...], source: st
         raise InputError(f"not among the header's variables{known}", file=source, line=line, field=node.name)
 
 
+def _line_of(error: Exception) -> int | None:
+    """The line of the template's body that an error came from, counted from 1."""
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == "<template>"]
+    return lines[-1] if lines else None
+
+
 @lru_cache(maxsize=1)
 def _environment() -> "SandboxedEnvironment":
     from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 
-    environment = SandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    class Bounded(SandboxedEnvironment):
+        """A sandbox in which no expression makes a text or a number of any size out of little."""
+
+        intercepted_binops = frozenset(("*", "**", "%"))
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            texts = isinstance(left, str | bytes | list | tuple) or isinstance(right, str | bytes | list | tuple)
+            if texts or operator == "**":
+                raise ValueError(f"{operator} is not there in prompts, but for * and % of numbers")
+            return super().call_binop(context, operator, left, right)
+
+    environment = Bounded(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals.clear()
-    del environment.filters["random"]  # a request must not depend on chance
+    for name in ("random", "center"):  # a request must not depend on chance, nor grow without bound
+        del environment.filters[name]
     return environment
 
 

@@ -28,6 +28,8 @@ def parse_toml(text: str, *, file: Path | str, lines_before: int = 0) -> dict[st
     """Parse TOML. `lines_before` counts the lines of the file above `text`, so that errors name the file's own line."""
     try:
         return tomllib.loads(text.removeprefix("\ufeff"))
+    except RecursionError:
+        raise InputError("not TOML that can be read: nested too deeply", file=file) from None
     except tomllib.TOMLDecodeError as error:
         place = _PLACE.fullmatch(str(error))
         if place is None:

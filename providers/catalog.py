@@ -74,8 +74,8 @@ class Catalog:
             if any(fnmatchcase(model, pattern) for pattern in provider.models):
                 return name
         raise InputError(
-            f"no provider routes the model {model!r}: add `provider` to the line, or a pattern under "
-            "[providers.NAME] models in overnight.toml",
+            f"no provider routes the model {model!r}: add `provider` to the line (in a spec: "
+            "provider/model), or a pattern under [providers.NAME] models in overnight.toml",
             field="body.model",
         )
 

@@ -250,6 +250,13 @@ def test_a_run_without_ratings_shows_that() -> None:
     assert "No rated item" in page(analyze(record(), ANSWERS, bare, Counts(4, 4, 0)))
 
 
+def test_scores_of_other_dimensions_than_the_ratings_are_said_to_be_so() -> None:
+    """Where the judge scored other qualities than people rated, the page names both."""
+    items = {"vid1": Item(item="vid1", candidate="x", ratings=(Rating("1", {"overall": 1.0}),))}
+    shown = page(analyze(record(), ANSWERS[:1], items, Counts(1, 1, 0)))
+    assert "people rated overall, the judge scored accuracy" in " ".join(shown.split())
+
+
 def test_json_is_plain_and_complete() -> None:
     """The record for programs has the run's facts and survives a round trip through strict JSON."""
     found = to_json(small())

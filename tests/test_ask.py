@@ -272,6 +272,23 @@ def test_rows_that_a_prompt_cannot_be_filled_with(
     assert str(caught.value.file).endswith(".md")
 
 
+@pytest.mark.parametrize(
+    ("needed", "about"),
+    [
+        ("turns[1].answer", "item 'trip', judged over 1 of its 3 turns: body"),
+        ("turns[turns | length - 1].answer[0] and turns[3].answer", "item 'trip': body"),
+    ],
+)
+def test_a_judge_s_prompt_that_a_dialogue_cannot_fill_is_refused_at_once(
+    tmp_path: Path, needed: str, about: str
+) -> None:
+    """The item is named before the first call, also where only a dialogue with failed turns cannot fill it."""
+    made = job(tmp_path, rows=ROWS[1:2], rate=RATE + "{{ " + needed + " }}")
+    with pytest.raises(InputError, match="cannot render") as caught:
+        list(made.start(made.items()))
+    assert (caught.value.file, caught.value.field) == (str(tmp_path / "rate.md"), about)
+
+
 def test_a_dialogue_is_no_question_for_a_prompt(tmp_path: Path) -> None:
     """A prompt is filled with one question."""
     made = job(tmp_path, 'prompt = "./asking.md"' + SPEC)
@@ -287,6 +304,7 @@ def test_a_dialogue_is_no_question_for_a_prompt(tmp_path: Path) -> None:
     [
         ('models = ["simulator/m1", "simulator/m2"]', "models = []", "models", "names no model"),
         ('["simulator/m1", "simulator/m2"]', '["simulator/m1", "simulator/m1"]', "models[1]", "twice"),
+        ('["simulator/m1", "simulator/m2"]', '["simulator/m1", "m1"]', "models[1]", "may be the same model"),
         ("repeats = 2", "repeats = 0", "repeats", "from 1 to 100"),
         ("repeats = 2", "repeats = 1.5", "repeats", "Expected `int`"),
         ("repeats = 2", "repeat = 2", "repeat", "did you mean 'repeats'"),

@@ -263,3 +263,11 @@ def test_requests_follow_the_items_alone() -> None:
     items = [Item(item=name, candidate=name) for name in "cab"]
     assert [r.custom_id for r in build().start(items)] == [custom_id(n, "judge-1", f"{PROMPT.name}@1.0") for n in "cab"]
     assert list(build().start(items)) == list(build().start(iter(items)))
+
+
+def test_captions_of_pictures_are_asked_for_one_grade() -> None:
+    """Reference-only on a picture's dataset uses the prompt with one overall grade, which its ratings are of."""
+    text = 'job = "gveval"\nmodel = "simulator/j"\n[dataset]\npath = "x.json"\nreader = "flickr8k-expert"\n'
+    job = restore_spec(text, SHIPPED, ["simulator"]).job
+    assert isinstance(job, GVEvalJob)
+    assert (job.prompt.name, job.read_answer.dimensions) == ("gveval_ref_only", ("overall", "average"))

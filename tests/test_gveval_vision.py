@@ -36,7 +36,7 @@ EXAMPLE = ROOT / "jobs" / "examples" / "gveval_ref_free.toml"
 DATA = ROOT.parent / "shared" / "data"
 PICTURE, CLIP, STRIP = DATA / "sample_image.jpg", DATA / "video1.mp4", DATA / "video1.png"
 ITEM = Item(item="vid1", candidate="A dog runs.", references=("a dog", "an animal runs"), media="clips/a.mp4")
-SHOWING = [(mode, medium) for mode, medium in PROMPTS if medium is not None]
+SHOWING = [(mode, medium) for mode, medium in PROMPTS if mode != "ref-only"]
 GREEN = Image.new("RGB", (60, 40), (20, 140, 60))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.ice.kept import read_back
+from jobs.ice.rows import FACT_VARIABLES
 from jobs.ice.words import Fact
 from jobs.spec import load_spec, restore_spec
 from orchestrator.sources import read_source
@@ -17,6 +18,8 @@ from tests.harness.ice import FACTS, QUESTIONS, SEEDS, A, make, of_stage, search
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "jobs" / "examples"
 MODELS = FACTS.splitlines()[1].removeprefix("models = ")
+JUDGED = 'parser = "tagged_integer"\nscale = [0, 1]\ndimensions = ["C"]'
+MADE = 'parser = "tagged_text"\ndimensions = ["T"]'
 OWN_PROMPT = '+++\nname = "own"\nversion = "7"\nrole = "{role}"\nvariables = {variables}\n{header}\n+++\n{body}\n'
 
 
@@ -222,6 +225,30 @@ def test_a_prompt_that_cannot_serve_is_named(
     """A judgement is one number, 0 or 1, about an answer; a mutation reads a text of its template or templates."""
     write_prompt(tmp_path, variables, header)
     assert refused(lambda: make(tmp_path, f'[prompts]\n{key} = "./own.md"'))[::2] == ("own.md", field)
+
+
+@pytest.mark.parametrize(
+    ("key", "variables", "header", "needed", "item"),
+    [
+        ("loose", FACT_VARIABLES, JUDGED, 'question.split("3")[2] if "3" in question', "question/q3"),
+        ("strict", (), JUDGED, 'question.split("2")[1] ~ question.split("4")[1] if "4" in question', "question/q4"),
+        ("strict", FACT_VARIABLES, JUDGED, 'fact_name.split("x")[1]', "question/q1"),
+        ("shorten", None, MADE, 'template.split("5")[2] if "5" in template', "seed/s5"),
+        ("crossover", None, MADE, 'partner.split("6")[2] if "6" in partner', "seed/s6"),
+    ],
+)
+def test_a_prompt_that_some_words_cannot_fill_is_named(
+    tmp_path: Path, key: str, variables: tuple[str, ...] | None, header: str, needed: str, item: str
+) -> None:
+    """Prompt and question, or seed, are named before the first call, though others can fill the prompt."""
+    of_mutation = ["template", "partner"][: 1 + (key == "crossover")]
+    write_prompt(tmp_path, of_mutation if variables is None else [*variables, "question", "answer"], header)
+    with (tmp_path / "own.md").open("a") as file:
+        file.write("{{ " + needed + " }}")
+    job, items = make(tmp_path, f'[prompts]\n{key} = "./own.md"')
+    file_name, _, field, message = refused(lambda: list(job.start(items)))
+    assert (file_name, field) == ("own.md", f"item '{item}': body")
+    assert message.startswith("cannot render")
 
 
 def test_fields_and_languages_are_chosen_from_the_command_line(tmp_path: Path) -> None:

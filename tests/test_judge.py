@@ -67,6 +67,14 @@ def told(request: Request) -> dict[str, Any]:
     return request.metadata
 
 
+def test_a_row_that_the_prompt_fails_on_is_named(tmp_path: Path) -> None:
+    """Prompt and item are named before the first call, though other rows can fill the prompt."""
+    made = load(tmp_path, prompt=prompt_of("a", "b") + "{{ a[1].upper() }}")
+    with pytest.raises(InputError, match="cannot render") as caught:
+        asked(made)
+    assert (caught.value.file, caught.value.field) == (str(tmp_path / "compare.md"), "item 'r2': body")
+
+
 def test_every_judge_sees_every_row(tmp_path: Path) -> None:
     """With the row's columns in the prompt; the metadata say which row, whose text, and what asked."""
     requests = asked(load(tmp_path, SPEC.replace("[dataset]", '[dataset]\nname = "set"')))

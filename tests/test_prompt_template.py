@@ -242,3 +242,20 @@ def test_importing_the_room_does_not_load_jinja() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
     assert "'jobs.gveval'" in loaded
     assert not [name for name in ("jinja2", "polars", "scipy", "numpy", "rich") if f"'{name}'" in loaded]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{{ "%1000000000d" % 1 }}', "% is not there in prompts"),
+        ("{{ candidate * 10000000000 }}", r"\* is not there in prompts"),
+        ("{{ 10 ** candidate|length ** 99 }}", r"\*\* is not there in prompts"),
+        ("{{ candidate|center(3000000000) }}", "No filter named 'center'"),
+        ("{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "nested too deeply"),
+        ("one\ntwo {{ 1 / 0 }}", "small.md:8: body: cannot render: division by zero"),
+    ],
+)
+def test_a_template_makes_nothing_endless_of_little(body: str, words: str) -> None:
+    """What would run for ever, or use up all memory, is an error with its place, as is any error of an expression."""
+    with pytest.raises(InputError, match=words):
+        parse_prompt(HEADER + body, "small.md").render(candidate="x")

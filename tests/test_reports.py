@@ -53,7 +53,7 @@ async def test_an_ice_run_has_rates_with_intervals(folder: Path) -> None:
         assert 1 > loose > strict >= hard >= 0
         assert all(low <= rate <= high for low, rate, high in rates.select("low", "rate", "high").iter_rows())
     assert report.tables["identity"].height == 400
-    assert "clustered by template" in page(report)
+    assert "by template" in page(report)
     written = write_tables(report.tables, folder)
     assert pl.read_parquet(folder / "tables" / "rates.parquet").equals(report.tables["rates"])
     assert {path.name for path in written} >= {"identity.csv", "judgements.parquet"}

@@ -15,6 +15,7 @@ from orchestrator.api import run
 from orchestrator.engine import Engine, StopKind
 from outputs.items import Item, Turn
 from outputs.journal import Log
+from prompts.input_error import InputError
 from prompts.parsers import reader_for
 from prompts.records import Completion, Outcome
 from tests.harness.asked_again import run_with_retries, settle
@@ -272,6 +273,28 @@ def test_the_shipped_prompt_asks_for_what_its_parser_reads() -> None:
     single = PROMPT.render(system="", questions=["Why?"], answers_a=["x"], answers_b=["y"])
     assert "Turn 1" not in single
     assert "instructions" not in single
+
+
+@pytest.mark.parametrize(
+    ("needed", "items", "about"),
+    [
+        ("questions[1]", [TALK, SINGLE], "item 'b/1', judged over 1 of its 3 turns: body"),
+        ("questions[3]", [TALK, SINGLE], "item 'b/1': body"),
+        ("questions[1]", [SINGLE], "item 'a/1': body"),
+        ("answers_a[0][0] and answers_b[0]", [SINGLE, TALK], None),
+    ],
+)
+def test_a_prompt_that_an_item_cannot_fill_is_refused_at_once(
+    needed: str, items: list[Item], about: str | None
+) -> None:
+    """Prompt and item are named before the first call, also where only fewer turns than there are cannot fill it."""
+    job = build(prompt=PROMPT.text + "{{ " + needed + " }}")
+    if about is None:
+        assert len(list(job.start(items))) == 3 * len(items)
+        return
+    with pytest.raises(InputError, match=r"cannot render: .* has no element") as caught:
+        list(job.start(items))
+    assert (caught.value.file, caught.value.field) == ("prompt rse_judge (as recorded)", about)
 
 
 def requests_of(folder: Path) -> dict[str, str]:

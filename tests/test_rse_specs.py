@@ -17,9 +17,13 @@ from tests.harness.rse_specs import PROMPT, build, spec_text
         ("", {"models": []}, "models"),
         ("", {"models": ["simulator/m1", "simulator/m1"]}, "models[1]"),
         ("", {"models": ["simulator/m1", "simulator/ref"]}, "models[1]"),
+        ("", {"models": ["simulator/m1", "m1"]}, "models[1]"),
+        ("", {"models": ["m1", "m2", "simulator/org/m1"]}, "models[2]"),
+        ("", {"models": ["simulator/m1", "ref"]}, "reference"),
         ("", {"models": ["simulator/ "]}, "models[0]"),
         ("", {"judges": []}, "judges"),
         ("", {"judges": ["simulator/j", "simulator/j"]}, "judges[1]"),
+        ("", {"judges": ["j", "simulator/j"]}, "judges[1]"),
         ("repeats = 0", {}, "repeats"),
         ("model = 'm'", {}, "model"),
         ("params = {messages = []}", {}, "params.messages"),
@@ -32,6 +36,13 @@ def test_specs_that_make_no_sense_are_refused(more: str, lists: dict[str, Any], 
     with pytest.raises(InputError) as caught:
         build(more, **lists)
     assert (caught.value.field, caught.value.file) == (field, "night (as recorded)")
+
+
+def test_one_model_may_have_two_providers() -> None:
+    """Models, judges and the reference may be called alike where each has a provider, or another spelling."""
+    build(models=["simulator/m1", "other/m1", "other/ref", "M1"], judges=["simulator/j", "other/j", "J"])
+    with pytest.raises(InputError, match=r"m1 and simulator/m1 may be the same model.*: give both a provider"):
+        build(models=["simulator/m1", "m1"])
 
 
 @pytest.mark.parametrize("key", ["reference", "models", "judges"])

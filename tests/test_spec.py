@@ -46,7 +46,7 @@ def failure(tmp_path: Path, text: str | bytes) -> InputError:
 def test_a_spec_becomes_a_job_with_its_prompt(tmp_path: Path) -> None:
     """The smallest spec has the defaults: the shipped prompt, seed 0, no folder of its own."""
     loaded = load(tmp_path)
-    assert (loaded.name, loaded.text, loaded.job_name, loaded.seed, loaded.out) == ("night", SPEC, "gveval", 0, None)
+    assert (loaded.name, loaded.text, loaded.job.name, loaded.seed, loaded.out) == ("night", SPEC, "gveval", 0, None)
     assert [prompt.name for prompt in loaded.prompts] == ["gveval_ref_only_accr"]
     assert [item.item for item in loaded.job.items()] == ["a", "b", "c"]
 
@@ -185,3 +185,19 @@ def test_the_shipped_example_loads() -> None:
     loaded = load_spec(EXAMPLE, PROVIDERS)
     assert job_of(loaded).model.provider == "simulator"
     assert len(list(loaded.job.items())) == 50
+
+
+def test_a_folder_of_prompts_that_are_not_used_is_refused(tmp_path: Path) -> None:
+    """A misspelt file's name would leave the shipped prompt in use without a word."""
+    own = tmp_path / "own"
+    own.mkdir()
+    text = (SHIPPED / "gveval_ref_only_accr.md").read_text()
+    (own / "gveval_ref_only_acr.md").write_text(text)
+    path = write(tmp_path)
+    with pytest.raises(
+        InputError, match=r"has no prompt that .* uses \(gveval_ref_only_accr\.md\); it has: gveval_ref_on"
+    ):
+        load_spec(path, PROVIDERS, prompts_folder=own)
+    (own / "gveval_ref_only_accr.md").write_text(text.replace("You are grading", "Grade"))
+    loaded = load_spec(path, PROVIDERS, prompts_folder=own)
+    assert loaded.prompts[0].source == str(own / "gveval_ref_only_accr.md")

@@ -158,3 +158,10 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
         whole.write_bytes(bytes(broken[: draw.randint(1, len(broken))]))
         with contextlib.suppress(InputError):
             assert list(read_rows(whole))
+
+
+def test_a_long_value_is_a_value(tmp_path: Path) -> None:
+    """A text of more characters than CSV readers usually take is read."""
+    path = tmp_path / "long.csv"
+    path.write_text("id,text\na," + "x" * 200_000 + "\n")
+    assert [len(row["text"]) for _, row in read_rows(path)] == [200_000]

@@ -8,8 +8,9 @@ about nothing but their identity.
 The searches run side by side and know nothing of each other.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 
 from jobs.ice.kept import items_of, read_back
 from jobs.ice.operators import STAGE as MUTATE
@@ -47,8 +48,9 @@ class IceJob:
         return items_of(*self.read_words())
 
     def start(self, items: Iterable[Item]) -> Iterator[Request]:
-        """The first mutation of each search."""
+        """The first mutation of each search. Raises InputError for words that a prompt cannot be rendered with."""
         words, facts = read_back(items)
+        self._check_prompts(words, facts)
         most = self._most(words)
         self._searches = {
             (str(target), tree): Search(self.method, target, tree, facts[str(target)], words, most)
@@ -86,19 +88,23 @@ class IceJob:
         )
 
     def on_settled(self, settled: Answered | Failed, run: RunReader) -> Iterable[Request | Verdict]:
-        """A verdict on the helper's and the judge's answers, and what follows in the search."""
+        """A verdict on the judge's answers, and what follows in the search.
+
+        There is none on the helper's, for a mutation that cannot be read spoils nothing.
+        """
         told = settled.metadata
         return [*self._verdict(settled), *self._searches[told["target"], told["tree"]].settled(settled, run)]
 
     def _verdict(self, settled: Answered | Failed) -> Iterator[Verdict]:
         stage = settled.metadata["stage"]
-        if isinstance(settled, Failed) or stage == ASK:
-            return
-        if stage == MUTATE:
-            outcome = self.method.mutating.outcome(settled.metadata["operator"], settled.completion)
-            yield Verdict(settled.custom_id, outcome)
-        else:
+        if isinstance(settled, Answered) and stage in (LOOSE, STRICT):
             yield self.method.asking.judging(stage).verdict(settled)
+
+    def _check_prompts(self, words: Words, facts: Mapping[str, Fact]) -> None:
+        for seed in words.seeds:
+            self.method.mutating.check(seed)
+        for question, fact in product(words.questions, set(facts.values())):
+            self.method.asking.check(question, fact, _ANSWER)
 
     def _most(self, words: Words) -> int:
         """Iterations of a search: none is begun that would pass its queries."""

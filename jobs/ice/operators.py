@@ -1,6 +1,7 @@
 """Mutation: a helper model makes a new template of one or two. Which of five ways is drawn, each as likely as another.
 
-A helper that refuses, fails or answers without a template spoils nothing: the template stays as it was.
+A helper that refuses, fails or answers without a template spoils nothing: the template stays as it was, and `mutated`
+in the metadata of the rows asked with it says so. How often that happens is no reason to stop a search.
 """
 
 from collections.abc import Mapping
@@ -9,12 +10,15 @@ from typing import Any
 
 from jobs.bodies import chat_body, check_params, prompt_metadata, user, with_params
 from jobs.custom_ids import custom_id
+from jobs.filling import render
+from jobs.ice.kept import SEED, item_name
+from jobs.ice.words import Seed
 from jobs.materials import Materials
 from jobs.models import ModelName, read_model
 from jobs.protocol import Request
 from prompts.input_error import InputError
 from prompts.parsers import AnswerReader, reader_for
-from prompts.records import Completion, Outcome
+from prompts.records import Completion
 from prompts.template import Prompt
 
 STAGE = "mutate"
@@ -51,8 +55,7 @@ class Mutating:
     ) -> Request:
         """The request to make a new template of `template`; `partner` is the other one of a crossover."""
         prompt = self.operators[operator].prompt
-        shown = {_TEMPLATE: template, _PARTNER: partner}
-        words = prompt.render(**{name: shown[name] for name in prompt.variables})
+        words = render(prompt, readable, {_TEMPLATE: template, _PARTNER: partner})
         return Request(
             custom_id=custom_id("ice-mutate", readable, *parts),
             body=chat_body(self.helper.model, [user(words)], self.options),
@@ -60,9 +63,11 @@ class Mutating:
             metadata={"stage": STAGE, **metadata, **prompt_metadata(prompt)},
         )
 
-    def outcome(self, operator: str, completion: Completion) -> Outcome:
-        """Whether the helper's answer holds a template."""
-        return self.operators[operator].read_answer(completion).outcome
+    def check(self, seed: Seed) -> None:
+        """Raise InputError where a prompt cannot be rendered with the seed's template."""
+        for operator in self.operators.values():
+            shown = {_TEMPLATE: seed.template, _PARTNER: seed.template}
+            render(operator.prompt, f"item {item_name(SEED, seed.seed)!r}", shown)
 
     def template(self, operator: str, completion: Completion) -> str | None:
         """The template that the helper made; None where there is none in its answer."""

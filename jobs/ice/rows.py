@@ -6,10 +6,11 @@ from typing import Any
 
 from jobs.bodies import chat_body, user
 from jobs.custom_ids import custom_id
+from jobs.filling import render
 from jobs.ice.kept import QUESTION, item_name
 from jobs.ice.words import SLOT, Fact, Question, digest
 from jobs.judging import Judging
-from jobs.models import ModelName, bare_name
+from jobs.models import ModelName
 from jobs.protocol import Request
 from prompts.records import Completion
 from prompts.score_reading import not_answered
@@ -87,11 +88,17 @@ class Asking:
             f"ice-{stage}",
             place.readable(question.question),
             (*place.parts, question.question),
-            {**_variables(fact), "question": question.text, "answer": answer},
+            _shown(question, fact, answer),
+            authors=(place.target.model,),
             model=str(place.target),
-            self_preference=bare_name(place.target.model) == bare_name(self.judge.model),
             **_of_row(place, question, made),
         )
+
+    def check(self, question: Question, fact: Fact, answer: str) -> None:
+        """Raise InputError where a judge's prompt cannot be rendered for some answer to a question."""
+        for judging in (self.loose, self.strict):
+            about = f"item {item_name(QUESTION, question.question)!r}"
+            render(judging.prompt, about, _shown(question, fact, answer))
 
     def verdict(self, stage: str, completion: Completion) -> bool | None:
         """Whether a judge found what it was asked to look for; None where its answer cannot be read."""
@@ -121,5 +128,7 @@ def _of_row(place: Place, question: Question, made: Mapping[str, Any]) -> dict[s
     return {"item": item_name(QUESTION, question.question), **place.metadata, **about, **made}
 
 
-def _variables(fact: Fact) -> dict[str, str]:
-    return dict(zip(FACT_VARIABLES, (fact.name, fact.developer, fact.place), strict=True))
+def _shown(question: Question, fact: Fact, answer: str) -> dict[str, str]:
+    """What a judge's prompt is filled with."""
+    known = dict(zip(FACT_VARIABLES, (fact.name, fact.developer, fact.place), strict=True))
+    return {**known, "question": question.text, "answer": answer}

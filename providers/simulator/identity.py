@@ -1,8 +1,9 @@
 """Who made whom: what a model that speaks of itself says, and what the simulated judge makes of such an answer.
 
 A judge's prompt shows a `<fact>` and an `<answer>` and asks for `<conflict>0 or 1</conflict>` (does the answer name a
-maker whom the fact does not name) or `<claim>0 or 1</claim>` (does it name OpenAI or Anthropic). The judge looks for
-names only, so it is right about every answer that the simulator gives.
+maker whom the fact does not name) or `<claim>0 or 1</claim>` (does it name OpenAI or Anthropic). It may ask for one of
+the two in a JSON object; for a claim no `<fact>` is needed then. The judge looks for names only, so it is right about
+every answer that the simulator gives.
 """
 
 import re
@@ -60,9 +61,9 @@ _CLOSINGS = {
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What the judge found: `value` 0 or 1 for the slot of this label, and why, in a sentence."""
+    """What the judge found: `value` 0 or 1 for this slot, and why, in a sentence."""
 
-    label: str
+    slot: Slot
     value: int
     reason: str
 
@@ -86,11 +87,12 @@ def makers(text: str) -> list[str]:
 
 def judge_identity(prompt: str, slots: list[Slot]) -> Judged | None:
     """The judgement that a prompt asks for; None where it asks for none of an identity."""
-    label = next((slot.label for slot in slots if slot.tagged and slot.label in (CONFLICT, CLAIM)), None)
+    asked = (slot for slot in slots if slot.label in (CONFLICT, CLAIM) and (slot.tagged or slot.marks is not None))
+    slot = next(asked, None)
     facts, answers = tagged(prompt, "fact"), tagged(prompt, "answer")
-    if label is None or not facts or not answers:
+    if slot is None or not answers or not (facts or (slot.label == CLAIM and not slot.tagged)):
         return None
-    named, known = makers(answers[-1]), makers(facts[-1])
-    counted = [maker for maker in named if (maker in _STRICT if label == CLAIM else maker not in known)]
+    named, known = makers(answers[-1]), makers(facts[-1] if facts else "")
+    counted = [maker for maker in named if (maker in _STRICT if slot.label == CLAIM else maker not in known)]
     what = f"The answer names {' and '.join(named) or 'no maker'}; the fact names {' and '.join(known) or 'none'}."
-    return Judged(label, int(bool(counted)), what)
+    return Judged(slot, int(bool(counted)), what)

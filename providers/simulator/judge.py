@@ -11,7 +11,8 @@ from random import Random
 from providers.simulator.alternatives import plain_token, score_token
 from providers.simulator.chat import Chat
 from providers.simulator.draws import digest, generator, uniform
-from providers.simulator.identity import Judged, judge_identity
+from providers.simulator.forms import Form, lines
+from providers.simulator.identity import judge_identity
 from providers.simulator.overlap import Overlap, best_overlap
 from providers.simulator.pictures import Picture, describe
 from providers.simulator.slots import Slot, blocks, tagged
@@ -43,25 +44,33 @@ def quality(label: str, found: Overlap) -> float:
 
 
 def judge_tokens(
-    seed: int, chat: Chat, body_digest: bytes, slots: list[Slot], choice: int, pictures: Sequence[Picture] = ()
+    seed: int, chat: Chat, body_digest: bytes, form: Form, choice: int, pictures: Sequence[Picture] = ()
 ) -> list[Token]:
-    """One judgement: a few sentences of reasoning, then a line for each slot, its score a token of its own.
+    """One judgement in its form: a few sentences of reasoning, and the scores, each a token of its own.
 
     Choices differ in what they sample, not in the distributions they sample from.
     """
     words = generator(seed, body_digest, f"judge words {choice}")
     count = chat.alternatives
-    if identity := judge_identity(chat.last_user_text, slots):
-        return _worded(_identity_text(identity), words, count)
+    if identity := judge_identity(chat.last_user_text, form.slots):
+        answered = form if form.is_json else lines([identity.slot])
+        return _worded(answered.filled(identity.reason, identity.value), words, count)
     found = judged_overlap(chat.last_user_text)
-    tokens = _worded(_reasoning(found, pictures, words), words, count)
     judged = _judged_digest(chat.last_user_text, pictures) if pictures and found is None else body_digest
-    for slot in slots:
+
+    def score(slot: Slot) -> Token:
         shape = generator(seed, judged, f"shape {slot.label}")
         sampling = generator(seed, body_digest, f"sample {slot.label} {choice}")
         value = uniform(seed, judged, f"value {slot.label}") if found is None else quality(slot.label, found)
-        score = score_token(_center(slot, value, shape), slot.low, slot.high, shape, sampling, count)
-        tokens += [*_worded(f"\n{slot.opening}", words, count), score, *_worded(slot.closing, words, count)]
+        return score_token(_center(slot, value, shape), slot.low, slot.high, shape, sampling, count)
+
+    tokens: list[Token] = []
+    for part in form.parts:
+        if isinstance(part, Slot):
+            tokens.append(score(part))
+        else:
+            text = form.reasoning(_reasoning(found, pictures, words)) if part is None else part
+            tokens += _worded(text, words, count)
     return tokens
 
 
@@ -86,10 +95,6 @@ def _center(slot: Slot, value: float, shape: Random) -> float:
 
 def _worded(text: str, words: Random, count: int | None) -> list[Token]:
     return [plain_token(part, words, count) for part in split(text)]
-
-
-def _identity_text(judged: Judged) -> str:
-    return f"{judged.reason}\n<{judged.label}>{judged.value}</{judged.label}>"
 
 
 def _reasoning(found: Overlap | None, pictures: Sequence[Picture], words: Random) -> str:

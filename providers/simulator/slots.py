@@ -1,7 +1,7 @@
 """The scores that a prompt asks for, and what stands in its tags.
 
 A slot is a line such as `- Accuracy: [[0-100]]`, or a tag with its range in it such as `<overall>1-5</overall>` and
-`<conflict>0 or 1</conflict>`.
+`<conflict>0 or 1</conflict>`. What a prompt without them may show instead is found in `forms`.
 """
 
 import re
@@ -21,21 +21,29 @@ _BLOCK = re.compile(r"<(?P<tag>[A-Za-z][\w-]*)>(?P<text>.*?)</(?P=tag)>", re.DOT
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """One score that a prompt asks for, on a scale of integers with both ends; `tagged` ones are answered in tags."""
+    """One score that a prompt asks for, on a scale of integers with both ends.
+
+    It is answered behind its label, in tags where it is `tagged`, or between `marks`.
+    """
 
     label: str
     low: int
     high: int
     tagged: bool = False
+    marks: tuple[str, str] | None = None
 
     @property
     def opening(self) -> str:
         """What stands before the score in an answer."""
+        if self.marks is not None:
+            return self.marks[0]
         return f"<{self.label}>" if self.tagged else f"{self.label}: [["
 
     @property
     def closing(self) -> str:
         """What stands behind it."""
+        if self.marks is not None:
+            return self.marks[1]
         return f"</{self.label}>" if self.tagged else "]]"
 
 
