@@ -120,7 +120,7 @@ def test_it_is_called_where_the_run_breaks_off(work: Workplace, monkeypatch: pyt
         raise InputError("the log asked something else", file="out")
 
     with monkeypatch.context() as broken:
-        broken.setattr("orchestrator.session._replay", differ)
+        broken.setattr("orchestrator.session._replayed", differ)
         assert work.run("--on-stop", on_stop(work)).code == 2
     told = heard(work)
     assert (told["EXIT_CODE"], told["REASON"]) == ("2", "out: the log asked something else")
