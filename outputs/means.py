@@ -11,6 +11,7 @@ import polars as pl
 
 from outputs.asked import AskedRow
 
+ANSWER, JUDGE = "answer", "judge"  # the stages of a run
 ALL_DATASETS = "(mean of datasets)"
 GROUP = ("model", "dataset", "judge")
 MEANS_SCHEMA: dict[str, type[pl.DataType]] = {
@@ -30,9 +31,7 @@ _Key = tuple[str, str, str, bool]
 _Answer = tuple[str, int]  # item, repeat
 
 
-def should_be_judged(
-    rows: Iterable[AskedRow], answer_stage: str = "answer", judge_stage: str = "judge"
-) -> dict[_Key, int]:
+def should_be_judged(rows: Iterable[AskedRow]) -> dict[_Key, int]:
     """How many judgements there should be, by (model, dataset, judge, control); judges are `provider/model`.
 
     An answer that was never judged, because it failed, counts too: as many judgements as the others have. So does a
@@ -44,11 +43,11 @@ def should_be_judged(
     for row in rows:
         told = row.told
         model, dataset, item = str(told.get("model") or ""), str(told.get("dataset") or ""), str(told.get("item"))
-        if told.get("stage") == judge_stage:
+        if told.get("stage") == JUDGE:
             key = (model, dataset, row.lane, bool(told.get("control")))
             judged.setdefault(key, Counter())[item, told.get("answer_repeat", 0)] += 1
             references.add(told.get("reference"))
-        elif told.get("stage") == answer_stage:
+        elif told.get("stage") == ANSWER:
             answered.setdefault((model, dataset), set()).add((item, told.get("repeat", 0)))
     each = _judgements_of_an_answer(judged)
     for model, dataset in answered:
@@ -79,7 +78,7 @@ def means_table(
     above them. A mean over nothing is null.
     """
     by = [*GROUP, "control", "dimension"]
-    rows = judgements.with_columns(pl.col("model").fill_null(""))
+    rows = judgements.filter(pl.col("stage") == JUDGE).with_columns(pl.col("model").fill_null(""))
     items = rows.group_by([*by, "item"], maintain_order=True).agg(
         pl.col("value").mean(), pl.col("value").count().alias("ok")
     )

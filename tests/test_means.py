@@ -55,6 +55,11 @@ def test_an_unreadable_judgement_is_no_number_but_lowers_coverage() -> None:
     assert (nothing["mean"], nothing["items"]) == (None, 0)
 
 
+def test_only_what_judges_say_is_averaged() -> None:
+    """An answer of a model under test is no judgement, though the prompt it was asked with asks for scores."""
+    assert means(judged("a", 4.0), judged("a", 1.0, stage="answer"))["arena"]["mean"] == 4.0
+
+
 def test_a_mean_over_datasets_is_unweighted_and_of_all_of_them() -> None:
     """The mean of the sets' means; where a set has none, there is none."""
     rows = [judged("a", 5.0), judged("b", 4.0), judged("c", 4.0), judged("d", 1.0, dataset="numina")]
