@@ -13,7 +13,7 @@ import polars as pl
 from outputs.answers import StoredAnswer, count_requests
 from outputs.report import count
 from outputs.run_record import RunRecord
-from outputs.scores import score_cells
+from outputs.scores import READ_AS, score_cells
 from prompts.parsers import AnswerReader, reader_for
 from prompts.template import parse_prompt
 
@@ -34,14 +34,7 @@ JUDGEMENTS_SCHEMA: dict[str, type[pl.DataType]] = {
     "turns": pl.Int64,  # of a dialogue that was judged: those that have an answer; null for other rows
     "turns_asked": pl.Int64,
     "prompt": pl.String,
-    "simulated": pl.Boolean,
-    "outcome": pl.String,
-    "reason": pl.String,
-    "dimension": pl.String,
-    "value": pl.Float64,
-    "sampled": pl.Int64,
-    "mass": pl.Float64,
-    "mode": pl.String,
+    **READ_AS,
 }
 
 

@@ -11,12 +11,7 @@ import polars as pl
 
 from prompts.records import Completion, Parsed, Score
 
-SCORES_SCHEMA: dict[str, type[pl.DataType]] = {
-    "seq": pl.Int64,
-    "custom_id": pl.String,
-    "item": pl.String,
-    "model": pl.String,
-    "prompt": pl.String,
+READ_AS: dict[str, type[pl.DataType]] = {  # how an answer was read, in every table of scores
     "simulated": pl.Boolean,
     "outcome": pl.String,
     "reason": pl.String,
@@ -25,6 +20,14 @@ SCORES_SCHEMA: dict[str, type[pl.DataType]] = {
     "sampled": pl.Int64,
     "mass": pl.Float64,
     "mode": pl.String,
+}
+SCORES_SCHEMA: dict[str, type[pl.DataType]] = {
+    "seq": pl.Int64,
+    "custom_id": pl.String,
+    "item": pl.String,
+    "model": pl.String,
+    "prompt": pl.String,
+    **READ_AS,
 }
 
 
