@@ -47,6 +47,7 @@ bench: setup
 	$(BIN)/python benchmarks/pictures.py --rows 500 --rounds 2
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/planted.py
+	$(BIN)/python benchmarks/caption_metrics.py
 
 bench-million: setup  ## a million simulated rows, stopped half way: peak memory, and how soon the resume sends; 4 GB of disk
 	$(BIN)/python benchmarks/million.py

@@ -44,7 +44,7 @@ def read_caption_table(
     for line, row in read_rows(path):
         if not items:
             _check_present(path, asked, row)
-        item = _item(_Row(path, line, row, asked), media)
+        item = _item(CaptionRow(path, line, row, asked), media)
         if item.item in lines:
             what = f"{item.item!r} stands twice, before on line {lines[item.item]}"
             raise InputError(what, file=path, line=line, field=asked.get("id", "id"))
@@ -74,7 +74,7 @@ def _check_present(path: Path, asked: Mapping[str, str], row: Mapping[str, Any])
             raise InputError(f"the table has no column {column!r}{near_miss(column, row)}", file=path, field=name)
 
 
-class _Row:
+class CaptionRow:
     """One row: its values under our names, but for those that are null or blank, and the rest as fields."""
 
     def __init__(self, path: Path, line: int, row: Mapping[str, Any], asked: Mapping[str, str]) -> None:
@@ -98,13 +98,13 @@ class _Row:
         return self.values[name]
 
 
-def _item(row: _Row, media: str | None) -> Item:
+def _item(row: CaptionRow, media: str | None) -> Item:
     name, kind = _id(row.needed("id")), row.values.get("ratings_kind")
     return Item(
         item=name,
         candidate=row.needed("candidate").text(),
-        references=_references(row),
-        ratings=tuple(Rating(annotator, scores) for annotator, scores in _ratings(row).items()),
+        references=references_of(row),
+        ratings=tuple(Rating(annotator, scores) for annotator, scores in ratings_of(row).items()),
         media=_media(row, name, media),
         ratings_kind="human" if kind is None else kind.text(),
         fields=row.fields,
@@ -116,14 +116,16 @@ def _id(value: Value) -> str:
     return str(value.value) if whole else value.text()
 
 
-def _references(row: _Row) -> tuple[str, ...]:
+def references_of(row: CaptionRow) -> tuple[str, ...]:
+    """The row's references; none where it has no such column."""
     found = [value.text() for name, value in row.values.items() if name.startswith("reference_")]
     if "references" in row.values:
         found += [reference.text() for reference in row.values["references"].parsed().rows()]
     return tuple(found)
 
 
-def _ratings(row: _Row) -> dict[str, dict[str, float]]:
+def ratings_of(row: CaptionRow) -> dict[str, dict[str, float]]:
+    """The row's ratings, by annotator and dimension."""
     found: dict[str, dict[str, float]] = {}
     for name, value in row.values.items():
         if name.startswith("ratings."):
@@ -138,7 +140,7 @@ def _ratings(row: _Row) -> dict[str, dict[str, float]]:
     return found
 
 
-def _media(row: _Row, name: str, pattern: str | None) -> str | None:
+def _media(row: CaptionRow, name: str, pattern: str | None) -> str | None:
     own = row.values["media"].text() if "media" in row.values else None
     if pattern is None:
         return own

@@ -9,6 +9,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from orchestrator.cli_analysis import analyze, compare, tables
+from orchestrator.cli_import import import_
 from orchestrator.cli_local import demo_local, serve_local, simulate
 from orchestrator.cli_options import (
     Accept,
@@ -204,14 +206,15 @@ def demo(
         raise typer.Exit(demo_local(out or Path("runs/demo-local")))
     from importlib.resources import as_file, files
 
+    from orchestrator.analyzing import analyze_command
     from orchestrator.opening import Options
-    from orchestrator.running import analyze_command, run_command
+    from orchestrator.running import run_command
 
     with as_file(files("jobs").joinpath("examples")) as examples:
         folder = out or Path("runs/demo")
         code = run_command(examples / "gveval_ref_only.toml", Options(out=folder))
     if code == 0:
-        analyze_command(folder, include_sampled=False, as_json=False)
+        analyze_command([folder])
     raise typer.Exit(code)
 
 
@@ -279,6 +282,10 @@ for looking in (providers, check, prices):
 for steering in (pause, unpause, stop):
     app.command()(steering)
 app.command(name="set")(set_)
+app.command()(analyze)
+app.add_typer(import_)
+app.command()(compare)
+app.command()(tables)
 app.command()(simulate)
 app.command(name="serve-local")(serve_local)
 
@@ -335,23 +342,6 @@ def tail(
     from orchestrator.running import tail_command
 
     tail_command(run_folder, as_json=as_json, follow_on=follow, earlier=lines)
-
-
-@app.command()
-def analyze(
-    run_folder: Run,
-    include_sampled: Annotated[
-        bool, typer.Option("--include-sampled", help="Also take scores that have no expectation.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Compute the run's tables from its raw answers: on the terminal, and in RUN/tables as parquet and CSV.
-
-    Example: overnight analyze runs/demo
-    """
-    from orchestrator.running import analyze_command
-
-    analyze_command(run_folder, include_sampled=include_sampled, as_json=as_json)
 
 
 if __name__ == "__main__":

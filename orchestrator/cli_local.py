@@ -95,8 +95,9 @@ def demo_local(folder: Path) -> int:
     """
     from importlib.resources import as_file, files
 
+    from orchestrator.analyzing import analyze_command
     from orchestrator.opening import Options
-    from orchestrator.running import analyze_command, run_command, say
+    from orchestrator.running import run_command, say
     from providers.local_model import MODEL, local_server
 
     with (
@@ -109,7 +110,7 @@ def demo_local(folder: Path) -> int:
             code = run_command(examples / f"{name}_local.toml", Options(out=folder / name, config=config))
             if code != 0:
                 return code
-            analyze_command(folder / name, include_sampled=False, as_json=False)
+            analyze_command([folder / name])
     typer.echo(f"{JUDGES_BADLY}: its numbers show that all three evaluations work, and say nothing of quality.")
     return 0
 

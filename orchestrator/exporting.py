@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 
 from orchestrator.folder_lock import LOCK, locked
+from orchestrator.imported import refuse_imported
 from orchestrator.requests_file import RequestsFile
 from outputs import lines
 from outputs.disk import FULL, OsDisk
@@ -20,7 +21,7 @@ from prompts.input_error import InputError
 
 def retry_failed(folder: Path) -> int:
     """Put the finally failed rows up again; `overnight run` sends them. Returns how many. Raises InputError."""
-    read_run_record(folder)
+    refuse_imported(read_run_record(folder), folder)
     with locked(folder):
         for log in Log:
             cut_torn_end(folder / log.file_name)
@@ -52,7 +53,7 @@ def media_root_of(folder: Path) -> str | None:
 
 def failed_as_manifest(folder: Path) -> Iterator[bytes]:
     """The finally failed rows as manifest lines, each with its provider. Raises InputError."""
-    read_run_record(folder)
+    refuse_imported(read_run_record(folder), folder)
     state = fold(folder)
     requests = RequestsFile(folder, state)
     try:

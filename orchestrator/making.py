@@ -47,6 +47,8 @@ def check_usable(folder: Path) -> None:
 def make_run(folder: Path, asked: Asked, check: RequestCheck, disk: Disk) -> RunRecord:
     """Check everything that is asked for and write the folder. Raises InputError; then nothing stays behind."""
     disk.replace(folder / MAKING, b"")
+    for log in (Log.ATTEMPTS, Log.RESPONSES, Log.ERRORS, Log.EVENTS):  # those of an import that was cut short
+        (folder / log.file_name).unlink(missing_ok=True)
     try:
         items = write_items(folder, asked, disk)
         requests = write_requests(folder, check, items + 1, disk)

@@ -15,6 +15,7 @@ from orchestrator.caps import caps_in_force, idle_caps, require_prices
 from orchestrator.checking import RequestCheck, require_key
 from orchestrator.deadline import Deadline
 from orchestrator.folder_lock import LOCK, locked
+from orchestrator.imported import refuse_imported
 from orchestrator.making import check_usable, make_run
 from orchestrator.putting_back import put_back, require_logs, require_whole
 from orchestrator.reconcile import Difference, compare
@@ -134,7 +135,7 @@ def opened(
         raise InputError("is a run folder already: it goes on where it is, without --out", file=folder)
     if not is_run(folder):
         check_usable(folder)
-    new = _make_folder(folder, disk)
+    new = make_folder(folder, disk)
     try:
         with locked(folder):
             try:
@@ -189,7 +190,7 @@ def is_run(folder: Path) -> bool:
     return (folder / FILE_NAME).is_file()
 
 
-def _make_folder(folder: Path, disk: Disk) -> list[Path]:
+def make_folder(folder: Path, disk: Disk) -> list[Path]:
     """Make `folder`, its name on disk; returns it and its parents as far as they were missing, the innermost first."""
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
@@ -239,6 +240,7 @@ def _reopen(
     folder: Path, asked: Asked | None, options: Options, catalog: Catalog, disk: Disk, progress: Progress
 ) -> Opened:
     record = read_run_record(folder)
+    refuse_imported(record, folder)
     if asked is not None and record.provider_override and not options.simulate:
         raise InputError("this run is a rehearsal on the simulator: give another --out, or --simulate", file=folder)
     if options.simulate and record.provider_override != SIMULATOR:

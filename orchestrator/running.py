@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
-from rich.console import Console
 
 from orchestrator.control import CONTROL
 from orchestrator.display import shown
@@ -218,21 +217,6 @@ async def _tail(folder: Path, as_json: bool, follow_on: bool, earlier: int) -> N
         else:
             sys.stdout.write(plain_text(one_line(answer, protocols[answer.provider])) + "\n")
         sys.stdout.flush()
-
-
-def analyze_command(folder: Path, *, include_sampled: bool, as_json: bool) -> None:
-    """Compute tables, write them and print them."""
-    from outputs.analysis import analyze_run
-    from outputs.report import write_tables
-
-    report = analyze_run(folder, include_sampled)
-    write_tables(report.tables, folder)
-    if as_json:
-        sys.stdout.write(orjson.dumps(report.document, option=orjson.OPT_INDENT_2).decode() + "\n")
-        return
-    console = Console()
-    console.print(report.page)
-    console.print(f"written: {folder / 'tables'}", markup=False, highlight=False)
 
 
 def simulate_command(port: int, **settings: Any) -> None:

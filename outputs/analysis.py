@@ -1,37 +1,62 @@
-"""`overnight analyze`: a run folder becomes tables, a page for the terminal and a document for programs.
+"""`overnight analyze`: run folders become tables, a page for the terminal and a document for programs.
 
-Everything is computed from the folder alone: the raw answers, the items, and the prompts as they were recorded, so that
-an old run is read again without a call.
+Everything is computed from the folders alone: the raw answers, the items, and the prompts as they were recorded, so
+that an old run is read again without a call. Runs of one kind are analysed together, each kind in a section of its own.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import msgspec
+import polars as pl
+from rich.console import Group
 
-from outputs.answers import is_simulated
+from outputs.analysis_options import Options
 from outputs.captions_run import report_captions
+from outputs.ice_against_rse import report_ice_against_rse
 from outputs.identity_run import report_identity
-from outputs.judged_run import NAMES, report_judged
-from outputs.metric_names import METRICS
+from outputs.judged_run import report_judged
 from outputs.report import Report
-from outputs.run_record import read_run_record
-from prompts.input_error import InputError
+from outputs.run_summary import coverage_table, summarise, summary_page
+from outputs.similarity.section import report_similarity
+from outputs.tables.loading import LoadedRun
+from outputs.tables.several import load_runs
 
-IDENTITY = "ice"
+SECTIONS: Sequence[tuple[str, frozenset[str], Callable[[Sequence[LoadedRun], Options], Report | None]]] = (
+    ("judged", frozenset({"rse", "ask", "judge"}), report_judged),
+    ("similarity", frozenset({"rse", "ask"}), report_similarity),
+    ("ice", frozenset({"ice"}), report_identity),
+    ("captions", frozenset({"gveval", "scores"}), report_captions),
+)
 
 
-def analyze_run(folder: Path, include_sampled: bool = False) -> Report:
-    """Read a run folder and compute its tables. Raises InputError for a folder or a job that it cannot read.
+def analyze_runs(folders: Sequence[Path], options: Options | None = None, out: Path | None = None) -> Report:
+    """Read run folders and compute what they come to. The tables of each run are made on the way, in `out` if given.
 
-    `include_sampled` takes scores without an expectation into the correlations of captions too.
+    The document has `runs`, a summary of each, and a key for each section: `judged`, `similarity`, `ice`,
+    `ice_against_rse`, `captions`. Raises InputError for a folder that it cannot read, and for a folder that is named
+    twice.
     """
-    run = read_run_record(folder)
-    run = msgspec.structs.replace(run, simulated=is_simulated(folder, run))
-    if run.job in METRICS:
-        return report_captions(run, folder, include_sampled)
-    if run.job == IDENTITY:
-        return report_identity(run, folder)
-    if run.job in NAMES:
-        return report_judged(run, folder)
-    known = ", ".join(sorted({*METRICS, *NAMES, IDENTITY}))
-    raise InputError(f"analyze reads the runs of these jobs: {known}; this run's job is {run.job!r}", file=folder)
+    runs = load_runs(folders, out)
+    found = dict(_sections(runs, Options() if options is None else options))
+    coverage = [coverage_table(run) for run in runs]
+    summaries = [summarise(run, covered) for run, covered in zip(runs, coverage, strict=True)]
+    document: dict[str, Any] = {"runs": summaries, **{name: report.document for name, report in found.items()}}
+    tables = {name: table for report in found.values() for name, table in report.tables.items()}
+    page = Group(*map(summary_page, summaries), *(report.page for report in found.values()))
+    return Report({"coverage": pl.concat(coverage), **tables}, document, page)
+
+
+def _sections(runs: Sequence[LoadedRun], options: Options) -> Iterator[tuple[str, Report]]:
+    """The sections that the runs have; plain manifests have none."""
+    found: dict[str, Report] = {}
+    for name, jobs, make in SECTIONS:
+        of_kind = [run for run in runs if run.record.job in jobs]
+        report = make(of_kind, options) if of_kind else None
+        if report is not None:
+            found[name] = report
+            yield name, report
+    if "ice" in found and "judged" in found:
+        against = report_ice_against_rse(found["ice"], found["judged"], options.seed)
+        if against is not None:
+            yield "ice_against_rse", against

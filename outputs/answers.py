@@ -1,5 +1,6 @@
 """The stored answers and items of a run, for whoever computes with them."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,14 @@ class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     metadata: dict[str, Any]
     completion: Completion
+
+
+class _ItemFields(msgspec.Struct, frozen=True):
+    simulated: Any = None
+
+
+class _ItemHead(msgspec.Struct, frozen=True):
+    fields: _ItemFields = _ItemFields()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,13 @@ def is_simulated(folder: Path, record: RunRecord) -> bool:
     events = read_records(folder / Log.EVENTS.file_name, EventLine)
     if any(line.event == "simulated" for _, line in events):
         return True
-    return any(item.fields.get("simulated") is True for item in iterate_items(folder))
+    return has_simulated_item(folder)
+
+
+def has_simulated_item(folder: Path, end: int = sys.maxsize) -> bool:
+    """Whether an item says that it is simulated; items.jsonl is read up to the offset `end`."""
+    items = read_records(folder / Log.ITEMS.file_name, _ItemHead, end)
+    return any(item.fields.simulated is True for _, item in items)
 
 
 def iterate_items(folder: Path) -> Iterator[Item]:

@@ -1,57 +1,64 @@
-"""The report of an ICE run: loose, strict and hard of each target, with coverage and intervals."""
+"""The report of ICE runs: loose, strict and hard of each target, in parts, as they grow, and how targets differ."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
-from rich.table import Table
 
-from outputs.answers import read_answers
-from outputs.asked import read_asked
-from outputs.identity import identity_rows, rates_table, read_verdicts
-from outputs.judgements import judgements_table, readers_of, summary, summary_notes
-from outputs.report import Report, number, page, percent, records, short_names, table
-from outputs.run_record import RunRecord
+from outputs.analysis_options import Options
+from outputs.identity.columns import ROWS
+from outputs.identity.differences import differences_table
+from outputs.identity.misleading import Rule, choose_rule, rules_table, with_rule
+from outputs.identity.page import notes_shown, tables_shown
+from outputs.identity.rates import coverage_table, growth_table, rates_by, rates_table
+from outputs.identity.rows import identity_rows
+from outputs.report import Report, page, records
+from outputs.tables.loading import LoadedRun
 
-
-def report_identity(run: RunRecord, folder: Path) -> Report:
-    """How often each target contradicts the facts of its maker. Raises InputError for a run that it cannot read."""
-    judgements = judgements_table(read_answers(folder), readers_of(run, folder), simulated=run.simulated)
-    asked = list(read_asked(folder))
-    rows = identity_rows(asked, read_verdicts(asked, judgements), simulated=run.simulated)
-    rates = rates_table(rows)
-    document = {**summary(run, folder, judgements), "rates": records(rates)}
-    title = " | ".join(["ICE", f"run {run.name}", *(["SIMULATED"] if run.simulated else [])])
-    shown = page(title, [_rates(rates)] if rates.height else [], _notes(document))
-    return Report({"identity": rows, "judgements": judgements, "rates": rates}, document, shown)
-
-
-def _rates(rates: pl.DataFrame) -> Table:
-    caption = (
-        "loose: conflicts, of the rows with a first judgement that could be read; strict and hard: loose, times the "
-        "share of its second judgements that find a claim; coverage: rows with all judgements; interval: 95 %, "
-        "by template"
-    )
-    headings = ("target", "measure", "rate", "interval", "coverage", "templates")
-    short = short_names(rates["target"].unique())
-    shown = (
-        (
-            short[row["target"]],
-            row["measure"],
-            number(row["rate"]),
-            f"{number(row['low'])} to {number(row['high'])}",
-            f"{percent(row['coverage'])} {row['judged']}/{row['rows']}",
-            row["templates"],
-        )
-        for row in rates.iter_rows(named=True)
-    )
-    return table(caption, headings, shown, words=2)
+_DOCUMENTED = {  # what the document calls the tables; the rows are in their file only
+    "coverage": "identity_coverage",
+    "rates": "rates",
+    "rates_by": "rates_by",
+    "growth": "identity_growth",
+    "differences": "identity_differences",
+    "rules": "identity_rules",
+}
 
 
-def _notes(document: Mapping[str, Any]) -> Iterator[str]:
-    yield from summary_notes(document)
-    for row in document["rates"]:
-        if row["measure"] == "loose" and row["judged"] < row["rows"]:
-            bound = number(row["rate_over_all_rows"])
-            yield f"{row['target']}: loose is at least {bound}, counting rows without a judgement as no conflict."
+def report_identity(runs: Sequence[LoadedRun], options: Options) -> Report:
+    """How often each target contradicts the facts of its maker.
+
+    Raises InputError for a run that it cannot read, a pair of which a name is no target, and an empty misleading word.
+    """
+    found = [(run.name, *_rows_of(run, options)) for run in runs]
+    rows = pl.concat([pl.DataFrame(schema=ROWS), *(of_run for _, _, of_run in found)])
+    tables = {
+        "identity": rows,
+        "identity_coverage": coverage_table(rows),
+        "rates": rates_table(rows),
+        "rates_by": rates_by(rows),
+        "identity_growth": growth_table(rows),
+        "identity_differences": differences_table(rows, options.pairs),
+        "identity_rules": rules_table(found),
+    }
+    simulated = any(run.record.simulated for run in runs)
+    document: dict[str, Any] = {name: records(tables[table]) for name, table in _DOCUMENTED.items()}
+    notes = list(notes_shown(document)) if rows.height else ["No question was asked."]
+    document.update(notes=notes, simulated=simulated)
+    title = " | ".join(["ICE", ", ".join(run.name for run in runs), *(["SIMULATED"] if simulated else [])])
+    return Report(tables, document, page(title, tables_shown(tables) if rows.height else [], notes))
+
+
+def _rows_of(run: LoadedRun, options: Options) -> tuple[Rule, pl.DataFrame]:
+    rows = identity_rows(run.scan("requests"), run.scan("scores"), simulated=run.record.simulated)
+    rule = choose_rule(options.misleading, rows, run.record.spec_text)
+    return rule, with_families(with_rule(rows, rule, run), run)
+
+
+def with_families(rows: pl.DataFrame, run: LoadedRun) -> pl.DataFrame:
+    """The rows with the family of the seed that their template descends from, as the run's items say."""
+    known = {str(item.fields["seed"]): str(item.fields["family"]) for item in run.items().values()
+             if item.fields.get("kind") == "seed" and {"seed", "family"} <= item.fields.keys()}  # fmt: skip
+    if not known:
+        return rows
+    return rows.with_columns(family=pl.col("seed").replace_strict(known, default=None, return_dtype=pl.String))

@@ -1,64 +1,90 @@
-"""The report of runs whose answers are judged: RSE, and the general jobs ask and judge."""
+"""The section of runs whose answers are judged: RSE, and the general jobs ask and judge."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import polars as pl
-from rich.table import Table
 
-from outputs.answers import read_answers
-from outputs.asked import read_asked
-from outputs.judgements import judgements_table, readers_of, summary, summary_notes
-from outputs.means import GROUP, means_table, should_be_judged
-from outputs.report import Report, number, page, percent, records, short_names, table
-from outputs.run_record import RunRecord
+from outputs.analysis_options import Options
+from outputs.judged.agreement import agreement_table, order_table, repeats_table
+from outputs.judged.aspects import aspects_table
+from outputs.judged.differences import differences_table
+from outputs.judged.gathering import Judgements, gather
+from outputs.judged.judge_tables import judges_tables
+from outputs.judged.pages import means_tables, reading_notes
+from outputs.judged.panels import MACRO, Panel, make_panels
+from outputs.means import means_table
+from outputs.report import Report, page, records
+from outputs.tables.loading import LoadedRun
 
 NAMES = {"rse": "RSE", "ask": "answers", "judge": "judgements"}
 
 
-def report_judged(run: RunRecord, folder: Path) -> Report:
-    """Mean judgements by model, dataset and judge. Raises InputError for a run that it cannot read."""
-    readers = readers_of(run, folder)
-    judgements = judgements_table(read_answers(folder), readers, simulated=run.simulated)
-    dimensions = list(dict.fromkeys(name for read in readers.values() for name in read.dimensions))
-    asked = should_be_judged(read_asked(folder))
-    means = means_table(judgements, asked, dimensions, simulated=run.simulated)
-    document = {**summary(run, folder, judgements), "means": records(means)}
-    alone = [str(values[0]) for name in GROUP if (values := means[name].unique().to_list()) and len(values) == 1]
-    known = [f"run {run.name}", *(name for name in alone if name), *(["SIMULATED"] if run.simulated else [])]
-    title = " | ".join([NAMES[run.job], *known])
-    shown = page(title, [_means(means)] if means.height else [], _notes(document, judgements))
-    return Report({"judgements": judgements, "means": means}, document, shown)
+def report_judged(runs: Sequence[LoadedRun], options: Options) -> Report:
+    """Mean judgements, differences between models, and how far the judges can be relied on.
+
+    Raises InputError for a run that it cannot read.
+    """
+    found = gather(runs)
+    panels = make_panels(found)
+    tables = {
+        "means": means_table(found, panels, options),
+        "differences": differences_table(panels, options),
+        "judge_agreement": agreement_table(panels, options),
+        "judge_order": order_table(found, options),
+        "judge_repeats": repeats_table(found),
+        "aspects": aspects_table(panels),
+    }
+    notes = [*reading_notes(panels, tables["differences"]), *_notes(found, panels, tables), *found.notes]
+    shown = [
+        *means_tables(panels, tables["means"], tables["differences"]),
+        *judges_tables(tables["judge_agreement"], tables["judge_order"], tables["judge_repeats"]),
+    ]
+    document = {name: records(table) for name, table in tables.items()} | {"notes": notes}
+    return Report(tables, document, page(_title(runs, panels), shown, notes))
 
 
-def _means(means: pl.DataFrame) -> Table:
-    """One line for each model, dataset and judge, as far as there are several, with the mean of each dimension."""
-    caption = "items: those with a judgement that could be read; coverage: judgements read of those there should be"
-    several = [name for name in GROUP if means[name].n_unique() > 1] or ["judge"]
-    short = {name: short_names(means[name].unique()) for name in ("model", "judge")}
-    dimensions = means["dimension"].unique(maintain_order=True).to_list()
-    lines = []
-    for (*group, control), rows in means.group_by(*GROUP, "control", maintain_order=True):
-        by = dict(zip(GROUP, map(str, group), strict=True))
-        words = [
-            short.get(name, by).get(by[name], by[name]) + (" (control)" if control and name == several[0] else "")
-            for name in several
-        ]
-        found = {row["dimension"]: row for row in rows.iter_rows(named=True)}
-        values = [number(found[name]["mean"] if name in found else None) for name in dimensions]
-        first = next(iter(found.values()))
-        coverage = f"{percent(first['coverage'])} {first['ok']}/{first['asked']}"
-        lines.append((*words, *values, first["items"], coverage))
-    headings = (*several, *(name.replace("_", "\n") for name in dimensions), "items", "coverage")
-    return table(caption, headings, lines, words=len(several))
+def _title(runs: Sequence[LoadedRun], panels: Sequence[Panel]) -> str:
+    """What all tables have in common."""
+    simulated = any(run.record.simulated for run in runs)
+    known = [", ".join(NAMES.get(job, job) for job in dict.fromkeys(run.record.job for run in runs))]
+    known.append(", ".join(run.name for run in runs))
+    judges = {judge for panel in panels for judge in panel.judges}
+    if len(judges) == 1:
+        known.append(f"judge {judges.pop()}")
+    if len(panels) == 1:
+        known += [panels[0].prompt, f"against {panels[0].reference}" if panels[0].reference else ""]
+    return " | ".join([word for word in known if word] + (["SIMULATED"] if simulated else []))
 
 
-def _notes(document: Mapping[str, Any], judgements: pl.DataFrame) -> Iterator[str]:
-    yield from summary_notes(document)
-    shorter = judgements.filter(pl.col("turns") < pl.col("turns_asked")).unique("seq").height
+def _notes(found: Judgements, panels: Sequence[Panel], tables: dict[str, pl.DataFrame]) -> Iterator[str]:
+    means, differences = tables["means"], tables["differences"]
+    if not means.height:
+        yield "No judgement was asked for: there is nothing to average."
+    if len(panels) > 1:
+        yield "Judgements by other prompts or against other references are not comparable: each has its own table."
+    if means.height and not differences.height:
+        yield "One model only: there are no differences to test."
+    yield from _coverage_notes(means, differences)
+    shorter = found.rows.filter(pl.col("turns") < pl.col("turns_asked")).select("run", "seq").unique().height
     if shorter:
         yield f"{shorter} judgements are of dialogues from which turns are left out, for an answer to them failed."
-    own = judgements.filter(pl.col("self_preference"))["judge"].unique().sort().to_list()
+    own = found.rows.filter(pl.col("self_preference"))["judge"].unique().sort().to_list()
     if own:
-        yield f"Self-preference: judges of answers of their own, or held against their own: {', '.join(own)}."
+        yield f"* Self-preference: judges of answers of their own, or held against their own: {', '.join(own)}."
+
+
+def _coverage_notes(means: pl.DataFrame, differences: pl.DataFrame) -> Iterator[str]:
+    unequal = differences.filter((pl.col("first_only") > 0) | (pl.col("second_only") > 0))
+    if unequal.height:
+        pairs = unequal.select("first", "second").unique().height
+        yield f"Coverage is unequal: {pairs} pairs of models are compared over the items that both have."
+    partial = means.filter(pl.col("dataset") == MACRO, pl.col("mean").is_null(), pl.col("items") > 0)
+    models = partial["model"].unique().sort().to_list()
+    if models:
+        yield f"No Avg for want of a set's mean (a mean of some sets is not the mean of all): {', '.join(models)}."
+    nothing = means.filter(pl.col("items") == 0)["model"].unique().sort().to_list()
+    if nothing:
+        yield f"Without one readable judgement in a table: {', '.join(name or '(no model)' for name in nothing)}."
+    rough = means.filter(pl.col("warning").is_not_null(), pl.col("items") > 0).height
+    if rough:
+        yield f"Intervals of {rough} means are missing or doubtful: the column warning says why."

@@ -88,7 +88,7 @@ def response(
     *,
     attempt: int,
     at: float,
-    latency_s: float,
+    latency_s: float | None,
     body: bytes,
     request_id: str | None,
     usage: Usage | None,
@@ -97,11 +97,12 @@ def response(
 ) -> bytes:
     """The line of an answer, in the OpenAI Batch output format and beyond. `body` has been found to be JSON.
 
-    `duplicate_of`: the seq of the request whose answer this one repeats, without a call of its own.
+    `duplicate_of`: the seq of the request whose answer this one repeats, without a call of its own. `latency_s` is None
+    where nobody measured it.
     """
     return (
         b'"request":%d,"id":"overnight-%d",%b"custom_id":%b,"provider":%b,"model":%b,"fingerprint":%b,"attempts":%d,'
-        b'"at":%.3f,"latency_s":%.4f,"usage":%b,"cost_usd":%b,"body_sha256":"%b","metadata":%b,"error":null,'
+        b'"at":%.3f,"latency_s":%b,"usage":%b,"cost_usd":%b,"body_sha256":"%b","metadata":%b,"error":null,'
         b'"response":{"status_code":200,"request_id":%b,"body":%b}}'
     ) % (
         request.seq,
@@ -113,7 +114,7 @@ def response(
         request.fingerprint,
         attempt,
         at,
-        latency_s,
+        _NULL if latency_s is None else b"%.4f" % latency_s,
         _usage(usage),
         _NULL if cost_usd is None else b"%.9f" % cost_usd,
         hashlib.sha256(body).hexdigest().encode(),

@@ -5,7 +5,8 @@ A file may grow while it is read; a last line without its line break is not ther
 
 import heapq
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,14 +30,17 @@ _REPLAYED: dict[Log, type[Any]] = {
 }
 
 
-def read_lines(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
-    """Yield (offset, line without its line break) for every whole line of `path`; nothing where it is missing."""
+def read_lines(path: Path, start: int = 0, end: int = sys.maxsize) -> Iterator[tuple[int, bytes]]:
+    """Yield (offset, line without its line break) for every whole line of `path`; nothing where it is missing.
+
+    Only what lies before the offset `end` is read.
+    """
     if not path.exists():
         return
     with path.open("rb") as file:
         file.seek(start)
         offset, rest = start, b""
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(min(_CHUNK, end - file.tell())):
             lines = (rest + chunk if rest else chunk).split(b"\n")
             rest = lines.pop()
             if lines:
@@ -44,27 +48,33 @@ def read_lines(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
                     yield offset, line
                     offset += len(line) + 1
             elif len(rest) > 4 * _CHUNK:
-                rest += file.readline()  # one huge line: read on to its end instead of splitting again and again
+                # One huge line: read on to its end instead of splitting again and again.
+                rest += file.readline(end - file.tell())
                 if rest.endswith(b"\n"):
                     yield offset, rest[:-1]
                     offset, rest = offset + len(rest), b""
 
 
-def read_records(path: Path, kind: type[T]) -> Iterator[tuple[int, T]]:
-    """Yield (offset, record) for every whole line. Raises InputError naming the line that is damaged."""
+def read_records(path: Path, kind: type[T], end: int = sys.maxsize, start: int = 0) -> Iterator[tuple[int, T]]:
+    """Yield (offset, record) for every whole line from `start`, where a line begins, to `end`.
+
+    Raises InputError naming the line that is damaged.
+    """
     decode = msgspec.json.Decoder(kind).decode
-    for number, (offset, line) in enumerate(read_lines(path), 1):
+    for number, (offset, line) in enumerate(read_lines(path, start, end), 1):
         try:
             yield offset, decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            number += sum(1 for _ in read_lines(path, 0, start))
             raise InputError(f"the log is damaged here: {error}", file=path, line=number) from None
 
 
-def merged(folder: Path) -> Iterator[tuple[Log, int, Record]]:
-    """All records of a run folder as (log, offset, record), in the order of `seq`."""
+def merged(folder: Path, ends: Mapping[Log, int] | None = None) -> Iterator[tuple[Log, int, Record]]:
+    """All records of a run folder as (log, offset, record), in the order of `seq`; of each file up to its end."""
+    ends = ends or {}
 
     def stream(log: Log) -> Iterator[tuple[int, Log, int, Record]]:
-        for offset, record in read_records(folder / log.file_name, _REPLAYED[log]):
+        for offset, record in read_records(folder / log.file_name, _REPLAYED[log], ends.get(log, sys.maxsize)):
             yield record.seq, log, offset, record
 
     for _, log, offset, record in heapq.merge(*(stream(log) for log in _REPLAYED), key=lambda entry: entry[0]):

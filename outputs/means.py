@@ -1,124 +1,178 @@
-"""Mean judgements, by model, dataset and judge, each with its coverage.
+"""Mean judgements by model, dataset, judge and dimension, each with its interval, coverage and outcomes.
 
-A row's judgements (repeats, both orders) are averaged first, so that every item counts once. A mean over several
-datasets is the unweighted mean of their means, as RSE's Avg is (Lee et al., ACL 2025, long.248).
+Every item counts once (see `outputs.judged.panels`). Intervals are of a bootstrap over prompts, the same draws for all
+models. Over several datasets there are two means, by their names: the unweighted mean of the sets' means, which is
+RSE's Avg (Lee et al., ACL 2025, long.248), and the mean over all items, weighted by how many each set has.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import polars as pl
 
-from outputs.asked import AskedRow
+from outputs.analysis_options import Options
+from outputs.judged.gathering import Judgements
+from outputs.judged.panels import ALL_JUDGES, MACRO, POOLED, Column, Panel, overall_means
+from outputs.statistics.resampling import Interval, bootstrap, weighted_means
+from prompts.records import Outcome
 
-ANSWER, JUDGE = "answer", "judge"  # the stages of a run
-ALL_DATASETS = "(mean of datasets)"
+OTHERS = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.OK)
+UNANSWERED = "unanswered"
+FEW = 10
 GROUP = ("model", "dataset", "judge")
 MEANS_SCHEMA: dict[str, type[pl.DataType]] = {
-    "model": pl.String,
-    "dataset": pl.String,
-    "judge": pl.String,
+    **dict.fromkeys((*GROUP, "prompt", "reference"), pl.String),
     "control": pl.Boolean,
     "dimension": pl.String,
-    "mean": pl.Float64,
+    "mean": pl.Float64,  # on the prompt's scale; null over nothing
+    "low": pl.Float64,  # of the 95 % interval
+    "high": pl.Float64,
+    "standard_error": pl.Float64,
     "items": pl.Int64,  # with a judgement that could be read: what the mean is over
     "ok": pl.Int64,  # judgements that could be read
     "asked": pl.Int64,  # judgements that there should be, those of answers that failed included
     "coverage": pl.Float64,  # ok / asked
+    **dict.fromkeys(OTHERS, pl.Int64),  # judgements by why they could not be read
+    UNANSWERED: pl.Int64,  # judgements that there should be and are not
+    "runs": pl.Int64,  # that it is from
+    "self_preference": pl.Boolean,  # the judge judged answers of its own, or ones held against its own
     "simulated": pl.Boolean,
+    "warning": pl.String,  # why there is no mean or interval, or what is doubtful of it
 }
-_Key = tuple[str, str, str, bool]
-_Answer = tuple[str, int]  # item, repeat
+_COUNTED = ("ok", *OTHERS)
+_CELL = ("dataset", "model", "judge", "control")
 
 
-def should_be_judged(rows: Iterable[AskedRow]) -> dict[_Key, int]:
-    """How many judgements there should be, by (model, dataset, judge, control); judges are `provider/model`.
-
-    An answer that was never judged, because it failed, counts too: as many judgements as the others have. So does a
-    model none of whose answers was judged; the reference, which is only judged as a control, does not.
-    """
-    judged: dict[_Key, Counter[_Answer]] = {}
-    answered: dict[tuple[str, str], set[_Answer]] = {}
-    references = set()
-    for row in rows:
-        told = row.told
-        model, dataset, item = str(told.get("model") or ""), str(told.get("dataset") or ""), str(told.get("item"))
-        if told.get("stage") == JUDGE:
-            key = (model, dataset, row.lane, bool(told.get("control")))
-            judged.setdefault(key, Counter())[item, told.get("answer_repeat", 0)] += 1
-            references.add(told.get("reference"))
-        elif told.get("stage") == ANSWER:
-            answered.setdefault((model, dataset), set()).add((item, told.get("repeat", 0)))
-    each = _judgements_of_an_answer(judged)
-    for model, dataset in answered:
-        for of, judge in each:
-            if of == dataset and model not in references:
-                judged.setdefault((model, dataset, judge, False), Counter())
-    return {
-        key: max(len(answers), len(answered.get(key[:2], ()))) * max(answers.values(), default=each.get(key[1:3], 0))
-        for key, answers in judged.items()
-    }
+def means_table(found: Judgements, panels: Sequence[Panel], options: Options) -> pl.DataFrame:
+    """The means of all panels; columns as in `MEANS_SCHEMA`."""
+    rows = [row for panel in panels for row in _of_panel(panel, Counts.of(found, panel), options)]
+    return pl.DataFrame(rows, schema=MEANS_SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def _judgements_of_an_answer(judged: Mapping[_Key, Counter[_Answer]]) -> dict[tuple[str, str], int]:
-    """How often a judge is asked about one answer, by dataset and judge."""
-    each: Counter[tuple[str, str]] = Counter()
-    for (_, dataset, judge, control), answers in judged.items():
-        if not control:
-            each[dataset, judge] = max(each[dataset, judge], *answers.values())
-    return dict(each)
+def _of_panel(panel: Panel, counts: "Counts", options: Options) -> list[dict[str, Any]]:
+    """Model by model, controls last."""
+    rows = [row for judge in panel.judges for row in _Means(panel, judge, counts, options).rows()]
+    return sorted(rows, key=lambda row: (row["control"], row["model"]))
 
 
-def means_table(
-    judgements: pl.DataFrame, asked: Mapping[_Key, int], dimensions: Sequence[str], *, simulated: bool
-) -> pl.DataFrame:
-    """The means of each model, dataset, judge and dimension; columns as in `MEANS_SCHEMA`.
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How often judgements were asked for and how they were read, by (dataset, model, judge, control)."""
 
-    `asked` says how many judgements there should be. Where a model has several datasets, the mean of their means stands
-    above them. A mean over nothing is null.
-    """
-    by = [*GROUP, "control", "dimension"]
-    rows = judgements.filter(pl.col("stage") == JUDGE).with_columns(pl.col("model").fill_null(""))
-    items = rows.group_by([*by, "item"], maintain_order=True).agg(
-        pl.col("value").mean(), pl.col("value").count().alias("ok")
-    )
-    groups = items.group_by(by, maintain_order=True).agg(
-        pl.col("value").mean().alias("mean"), pl.col("value").count().alias("items"), pl.col("ok").sum()
-    )
-    groups = pl.concat([groups, _never_judged(groups, asked, dimensions)], how="diagonal_relaxed")
-    keys = groups.select(*GROUP, "control").iter_rows()
-    wanted = [asked.get(key, ok) for key, ok in zip(keys, groups["ok"], strict=True)]
-    groups = groups.with_columns(pl.Series("asked", wanted, dtype=pl.Int64))
-    groups = pl.concat([groups, _over_datasets(groups)], how="diagonal_relaxed")
-    return _with_coverage(groups.with_columns(pl.lit(simulated).alias("simulated")))
+    asked: Counter[tuple[str, str, str, bool]]
+    outcomes: Counter[tuple[str, str, str, bool, str, str]]  # the cell, dimension and outcome
+    runs: dict[tuple[str, str, str, bool], set[int]]
+    own: dict[tuple[str, str, str, bool], bool]
+    simulated: bool
 
+    @classmethod
+    def of(cls, found: Judgements, panel: Panel) -> "Counts":
+        """Those of one panel."""
+        here = (pl.col("prompt") == panel.prompt) & (pl.col("reference") == panel.reference)
+        rows, asked = found.rows.filter(here), found.asked.filter(here)
+        counted = rows.group_by(*_CELL, "dimension", "outcome").len()
+        cells = rows.group_by(_CELL).agg(pl.col("run").unique(), pl.col("self_preference").any())
+        outcomes: Counter[tuple[str, str, str, bool, str, str]] = Counter()
+        for *key, times in counted.iter_rows():
+            outcomes[tuple(key)] = times
+        return cls(
+            Counter({key[:-1]: key[-1] for key in asked.select(*_CELL, "asked").iter_rows()}),
+            outcomes,
+            {key[:4]: set(key[4]) for key in cells.iter_rows()},
+            {key[:4]: key[5] for key in cells.iter_rows()},
+            bool(rows["simulated"].any()),
+        )
 
-def _never_judged(groups: pl.DataFrame, asked: Mapping[_Key, int], dimensions: Sequence[str]) -> pl.DataFrame:
-    """Rows without a mean for what should have been judged and has no judgement at all."""
-    there = set(groups.select(*GROUP, "control").iter_rows())
-    missing = [(*key, name, 0, 0) for key in asked if key not in there for name in dimensions]
-    schema = {name: MEANS_SCHEMA[name] for name in (*GROUP, "control", "dimension", "items", "ok")}
-    return pl.DataFrame(missing, schema=schema, orient="row")
-
-
-def _over_datasets(groups: pl.DataFrame) -> pl.DataFrame:
-    by = ["model", "judge", "control", "dimension"]
-    over = groups.group_by(by, maintain_order=True).agg(
-        pl.col("mean").mean(),
-        pl.col("items").sum(),
-        pl.col("ok").sum(),
-        pl.col("asked").sum(),
-        pl.len().alias("datasets"),
-        pl.col("mean").null_count().alias("missing"),
-    )
-    several = over.filter(pl.col("datasets") > 1).with_columns(
-        pl.lit(ALL_DATASETS).alias("dataset"),
-        pl.when(pl.col("missing") == 0).then(pl.col("mean")).alias("mean"),  # a mean of some is not the mean of all
-    )
-    return several.drop("datasets", "missing")
+    def there(self, cell: tuple[str, str, str, bool]) -> bool:
+        """Whether anything was asked of the cell."""
+        return cell in self.asked or cell in self.runs
 
 
-def _with_coverage(groups: pl.DataFrame) -> pl.DataFrame:
-    counted = groups.with_columns((pl.col("ok") / pl.col("asked")).alias("coverage"))
-    ordered = counted.sort("control", "model", "judge", "dataset", maintain_order=True)
-    return ordered.select(pl.col(name).cast(kind) for name, kind in MEANS_SCHEMA.items())
+class _Means:
+    """The rows of one judge of a panel, or of the mean over its judges."""
+
+    def __init__(self, panel: Panel, judge: str, counts: Counts, options: Options) -> None:
+        self.panel, self.options, self.counts = panel.of(judge), options, counts
+        self.judges = [one for one in panel.judges if one != ALL_JUDGES] if judge == ALL_JUDGES else [judge]
+        self.items = ~np.isnan(self.panel.values)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Column by column: each dataset, then the means over them."""
+        intervals, sets = self._intervals(), self.panel.slices()
+        single = dict(zip(self.panel.datasets, sets, strict=True))
+        for place, column in enumerate(self.panel.columns):
+            for dataset, cells in self._tables(column).items():
+                counted = self.items[single[dataset]] if dataset in single else self.items
+                for layer, dimension in enumerate(self.panel.dimensions):
+                    found, items = intervals[dataset, place, layer], int(counted[:, place, layer].sum())
+                    least = items if dataset in single else min(int(self.items[s, place, layer].sum()) for s in sets)
+                    about = self._about(column, dataset, cells, dimension)
+                    yield {**about, "dimension": dimension, "items": items, **_cells(found, least)}
+
+    def _intervals(self) -> dict[tuple[str, int, int], Interval]:
+        """By dataset (or mean over them), column and dimension."""
+        items, columns, layers = self.panel.values.shape
+        flat = self.panel.values.reshape(items, columns * layers)
+        resamples, seed = self.options.resamples, self.options.seed
+        found = {}
+        for dataset, rows in zip(self.panel.datasets, self.panel.slices(), strict=True):
+            values = flat[rows]
+            drawn = bootstrap(weighted_means(values), np.arange(len(values)), resamples=resamples, seed=seed)
+            for n in range(columns * layers):
+                found[dataset, *divmod(n, layers)] = drawn.interval(n)
+        if len(self.panel.datasets) > 1:
+            statistic, strata = overall_means(flat, self.panel.slices()), self.panel.strata()
+            drawn = bootstrap(statistic, np.arange(items), strata=strata, resamples=resamples, seed=seed)
+            for n in range(2 * columns * layers):
+                which, place = divmod(n, columns * layers)
+                found[(MACRO, POOLED)[which], *divmod(place, layers)] = drawn.interval(n)
+        return found
+
+    def _tables(self, column: Column) -> dict[str, list[tuple[str, str, str, bool]]]:
+        """The datasets of a column, and the means over them: which cells each is over."""
+        cells = [(name, column.model, judge, column.control) for name in self.panel.datasets for judge in self.judges]
+        cells = [cell for cell in cells if self.counts.there(cell)]
+        single = {name: [cell for cell in cells if cell[0] == name] for name in self.panel.datasets}
+        found = {name: its for name, its in single.items() if its}
+        return found | ({MACRO: cells, POOLED: cells} if len(single) > 1 else {})
+
+    def _about(
+        self, column: Column, dataset: str, cells: list[tuple[str, str, str, bool]], dimension: str
+    ) -> dict[str, Any]:
+        counts = self.counts
+        seen = {name: sum(counts.outcomes[(*cell, dimension, name)] for cell in cells) for name in _COUNTED}
+        read = sum(seen.values())
+        asked = max(sum(counts.asked[cell] for cell in cells), read)
+        return {
+            "model": column.model,
+            "dataset": dataset,
+            "judge": column.judge,
+            "prompt": self.panel.prompt,
+            "reference": self.panel.reference,
+            "control": column.control,
+            **seen,
+            "asked": asked,
+            "coverage": seen["ok"] / asked if asked else None,
+            UNANSWERED: asked - read,
+            "runs": len(set().union(*(counts.runs.get(cell, set()) for cell in cells))),
+            "self_preference": any(counts.own.get(cell, False) for cell in cells),
+            "simulated": counts.simulated,
+        }
+
+
+def _cells(found: Interval, least: int) -> dict[str, Any]:
+    """The columns of an interval; `least` is how many items its smallest set has."""
+    return {"mean": found.estimate, **interval_cells(found, least)}
+
+
+def interval_cells(found: Interval, items: int) -> dict[str, Any]:
+    """low, high, standard_error and warning, for tables; `items` is how many the estimate rests on."""
+    if items == 0:
+        return {"low": None, "high": None, "standard_error": None, "warning": "no item with a value"}
+    if items == 1:
+        return {"low": None, "high": None, "standard_error": None, "warning": "one item: no interval"}
+    warning = found.warning or (f"{items} items only: the interval is rough" if items < FEW else None)
+    return {"low": found.low, "high": found.high, "standard_error": found.standard_error, "warning": warning}

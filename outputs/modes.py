@@ -12,7 +12,8 @@ import polars as pl
 from prompts.records import Mode, Outcome
 
 MODES_SCHEMA: dict[str, type[pl.DataType]] = {
-    "model": pl.String,
+    "run": pl.String,
+    "judge": pl.String,
     "dimension": pl.String,
     "asked": pl.Int64,
     "ok": pl.Int64,
@@ -24,17 +25,15 @@ MODES_SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
-def modes_table(scores: pl.DataFrame, dimensions: Sequence[str], *, asked: int, simulated: bool) -> pl.DataFrame:
-    """One row per dimension, rated or not; `scores` as `outputs.scores` makes them, columns as in `MODES_SCHEMA`.
+def modes_table(
+    scores: pl.DataFrame, dimensions: Sequence[str], *, run: str, judge: str, asked: int, simulated: bool
+) -> pl.DataFrame:
+    """One row per dimension, rated or not; `scores` as `outputs.tables.columns` has them, columns as `MODES_SCHEMA`.
 
     Coverage is ok answers / `asked`, the requests of the run. The columns named for a mode count the ok scores of that
     mode. `mass_mean` and `mass_min` are probabilities, over the expectations; NaN where there is none.
     """
-    about = {
-        "model": ", ".join(sorted(scores["model"].drop_nulls().unique())),
-        "asked": asked,
-        "simulated": simulated,
-    }
+    about = {"run": run, "judge": judge, "asked": asked, "simulated": simulated}
     rows = [about | _row(scores.filter(pl.col("dimension") == dimension), dimension, asked) for dimension in dimensions]
     return pl.DataFrame(rows, schema=MODES_SCHEMA, orient="row")
 

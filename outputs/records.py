@@ -85,7 +85,7 @@ class ResponseHead(msgspec.Struct, frozen=True):
     attempts: int
     usage: Usage | None = None
     cost_usd: float | None = None
-    latency_s: float = 0.0
+    latency_s: float | None = None  # None where nobody measured it: an imported answer
     at: float = 0.0
     duplicate_of: int | None = None  # the request (by seq) whose answer this line repeats without a call of its own
 
@@ -109,7 +109,7 @@ class ResponseLine(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     attempts: int
     at: float
-    latency_s: float
+    latency_s: float | None
     response: HttpResponse
     usage: Usage | None = None
     cost_usd: float | None = None

@@ -34,7 +34,7 @@ def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> list[Path]
     """
     place = folder / "tables"
     try:
-        place.mkdir(exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
         return [path for name, frame in tables.items() for path in _write(frame, place / name)]
     except OSError as error:
         if error.errno in FULL:

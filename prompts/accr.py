@@ -14,6 +14,8 @@ from prompts.slots import Slot, last_answer, read_slots, slot_of
 
 __all__ = ["AVERAGE", "parse", "read_labelled", "score_names"]
 
+_CASES_END = 0x2200  # whatever is an ASCII letter in another case (the sign of the kelvin, say) is before this
+
 
 def parse(completion: Completion, dimensions: Sequence[str], scale: tuple[int, int]) -> Parsed:
     """Read the scores of `dimensions` (labels), integers of `scale` (both ends included), and their average.
@@ -34,5 +36,11 @@ def read_labelled(completion: Completion, dimensions: Sequence[str], scale: tupl
 
 @lru_cache(maxsize=64)
 def _pattern(label: str) -> re.Pattern[str]:
+    """The label, not within a word, and its slot. Looked for by its first letter, which is half the time."""
     words = r"\s+".join(map(re.escape, label.split()))
-    return re.compile(rf"(?<![^\W_]){words}[\s*_`]*[:：][\s*_`]*\[\[([^\[\]]*)\]\]", re.IGNORECASE)
+    slot = r"[\s*_`]*[:：][\s*_`]*\[\[([^\[\]]*)\]\]"
+    first = label.split()[0][0]
+    if not (first.isascii() and first.isalpha()):
+        return re.compile(rf"(?<![^\W_]){words}{slot}", re.IGNORECASE)
+    cases = "".join(filter(re.compile(first, re.IGNORECASE).match, map(chr, range(_CASES_END))))
+    return re.compile(rf"[{cases}](?i:(?<![^\W_].){words[1:]}{slot})")

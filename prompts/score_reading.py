@@ -6,6 +6,7 @@ two formats of the same prompt differ in nothing else. Nothing here raises.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from statistics import fmean
 
 from prompts.records import Completion, Mode, Outcome, Parsed, Score
@@ -14,8 +15,10 @@ AVERAGE = "average"
 _STRENGTH = (Mode.NO_LOGPROBS, Mode.SPLIT, Mode.EXPECTATION)  # the weakest first
 _SHOWN = 40  # characters of a faulty score that a reason quotes
 LONGEST = 9  # digits of a score
+_DIGITS = re.compile(r"[0-9]+")
 
 
+@lru_cache(maxsize=256)
 def score_key(label: str) -> str:
     """The key of a dimension: its label in lower case, with underscores."""
     return "_".join(label.lower().split())
@@ -44,11 +47,10 @@ def integer_fault(key: str, written: str | None, scale: tuple[int, int]) -> str 
     """What keeps `written` from being the score `key`, an integer of `scale` (both ends included); None if nothing."""
     if written is None:
         return f"{key}: no score"
-    shown = repr(written[:_SHOWN])
-    if not re.fullmatch(r"[0-9]+", written):
-        return f"{key}: {shown} is not an integer"
+    if not _DIGITS.fullmatch(written):
+        return f"{key}: {written[:_SHOWN]!r} is not an integer"
     if len(written) > LONGEST or not scale[0] <= int(written) <= scale[1]:
-        return f"{key}: {shown} is not within {scale[0]} to {scale[1]}"
+        return f"{key}: {written[:_SHOWN]!r} is not within {scale[0]} to {scale[1]}"
     return None
 
 

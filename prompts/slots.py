@@ -6,6 +6,7 @@ unparseable: a later faulty place is not healed by an earlier score. Nothing her
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from prompts.expectation import score_at, token_bytes
@@ -34,12 +35,17 @@ def slot_of(text: str, start: int, end: int) -> Slot:
 
 def last_answer(slots: Iterable[Slot], scale: tuple[int, int]) -> Slot | None:
     """The last slot that does not repeat the form of the prompt, such as `0-100` or `0 or 1`, which is no answer."""
-    form = re.compile(rf"{scale[0]}\s*{_BETWEEN}\s*{scale[1]}", re.IGNORECASE)
+    form = _form(scale)
     last = None
     for slot in slots:
         if not form.fullmatch(slot.content):
             last = slot
     return last
+
+
+@lru_cache(maxsize=64)
+def _form(scale: tuple[int, int]) -> re.Pattern[str]:
+    return re.compile(rf"{scale[0]}\s*{_BETWEEN}\s*{scale[1]}", re.IGNORECASE)
 
 
 def read_slots(completion: Completion, labels: Sequence[str], scale: tuple[int, int], find: Finder) -> Parsed:
@@ -67,6 +73,8 @@ def _fault(label: str, slot: Slot | None, scale: tuple[int, int]) -> str | None:
 def _scores(
     sampled: dict[str, int], tokens: Sequence[SampledToken], scale: tuple[int, int], find: Finder
 ) -> dict[str, Score]:
+    if not tokens:
+        return {score_key(label): without_logprobs(value) for label, value in sampled.items()}
     answer = b"".join(map(token_bytes, tokens)).decode("utf-8", "surrogateescape")
 
     def score(label: str, value: int) -> Score:

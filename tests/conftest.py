@@ -5,8 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from outputs.metrics import meteor
 from tests.harness.loopback import Loopback
 from tests.harness.workplace import Workplace
+
+
+@pytest.fixture(autouse=True)
+def without_meteor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """METEOR's program takes seconds to start: tests that want it are marked so, in others it is not installed."""
+    if request.node.get_closest_marker("meteor") is None:
+        monkeypatch.setattr(meteor, "_jar", lambda: None)
 
 
 @pytest.fixture

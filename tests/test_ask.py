@@ -370,7 +370,7 @@ def test_the_example_runs(work: Workplace) -> None:
     assert stages == {"answer": 18, "judge": 16}
     ended = work.overnight("analyze", work.run_folder, "--json")
     assert ended.code == 0
-    means = ended.json["means"]
+    means = ended.json["judged"]["means"]
     assert {(row["model"], row["dimension"]) for row in means} == {
         (f"simulator/{model}", dimension)
         for model in ("phi-4", "qwen-max-0919")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import polars as pl
 import pytest
 
 from outputs.journal import Log
@@ -28,6 +29,9 @@ COMMANDS = (
     "export",
     "tail",
     "analyze",
+    "compare",
+    "tables",
+    "import",
     "simulate",
     "serve-local",
     "providers",
@@ -485,24 +489,38 @@ def test_the_demo_runs_analyzes_and_is_read_again(work: Workplace) -> None:
     ended = work.overnight("demo", "--out", "out")
     assert ended.code == 0
     assert "SIMULATED: 50 of 50 answered" in ended.out
-    assert "Kendall's tau" in ended.out
-    assert {path.name for path in (work.run_folder / "tables").iterdir()} == {
-        f"{table}.{kind}" for table in ("scores", "correlations", "modes") for kind in ("parquet", "csv")
+    assert "between annotators (ceiling)" in ended.out
+    assert {path.name for path in (work.run_folder / "tables").iterdir()} >= {
+        *(f"{table}.parquet" for table in ("requests", "responses", "attempts", "outcomes", "scores")),
+        *(f"{table}.{kind}" for table in ("coverage", "correlations", "modes") for kind in ("parquet", "csv")),
     }
     read = work.overnight("analyze", "out", "--json").json
-    assert read["requests"] == {"asked": 50, "answered": 50, "failed": 0}
-    assert read["simulated"] is True
-    assert {row["dimension"] for row in read["correlations"]} >= {"accuracy", "average"}
+    assert read["runs"][0]["requests"] == {"asked": 50, "answered": 50, "failed": 0}
+    assert read["runs"][0]["simulated"] is True
+    assert {row["dimension"] for row in read["captions"]["correlations"]} >= {"accuracy", "average"}
     assert work.overnight("demo", "--out", "out").code == 0, "again: nothing is sent, and it is analysed again"
     assert not work.provider.calls
 
 
-def test_a_plain_manifest_has_nothing_to_analyze(half: Workplace) -> None:
-    """`analyze` says which jobs it reads."""
+def test_a_plain_manifest_is_analysed_as_far_as_it_goes(half: Workplace) -> None:
+    """`analyze` says what was asked, answered and failed, by model, where no prompt reads the answers."""
     ended = half.overnight("analyze", "out")
-    assert ended.code == 2
-    known = "ask, gveval, ice, judge, rse"
-    assert ended.error == f"out: analyze reads the runs of these jobs: {known}; this run's job is 'manifest'"
+    assert ended.code == 0
+    assert "Requests: 3 asked, 2 answered, 1 failed." in ended.out
+    [covered] = half.overnight("analyze", "out", "--json").json["runs"][0]["coverage"]
+    assert (covered["model"], covered["coverage"], covered["read"]) == ("lab/lab-1", 2 / 3, 0)
+
+
+def test_two_runs_are_compared(half: Workplace) -> None:
+    """`compare` prints JSON for scripts, writes tables where --out says, and wants two different runs."""
+    ended = half.overnight("compare", "out", "out")
+    assert (ended.code, ended.error) == (2, "out: is named twice")
+    assert half.overnight("run", "m.jsonl", "--out", "other", "--quiet").code == 0
+    ended = half.overnight("compare", "out", "other", "--json", "--out", "compared")
+    assert (ended.code, ended.json["matched"]["rows"]) == (0, 3)
+    [changed] = ended.json["answers_changed"]
+    assert (changed["both"], changed["only_b"], changed["share_changed"]) == (2, 1, 0.0)
+    assert pl.read_parquet(half.folder / "compared" / "tables" / "answers_changed.parquet").height == 1
 
 
 # Simulate

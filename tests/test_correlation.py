@@ -1,19 +1,20 @@
-"""Rank correlation with people: Kendall's tau, the per-annotator protocol, coverage, and the values it must give."""
+"""Correlation with people: taus, protocols, the agreement of people with each other, and the values it must give."""
 
 import math
-import random
 from itertools import combinations
 from pathlib import Path
 
-import polars as pl
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from jobs.datasets import MSVD_DIMENSIONS, read_msvd_eval
-from outputs.correlation import CORRELATIONS_SCHEMA, correlations_table, human_agreement, kendall
+from outputs.captions.points import human_dimensions, points_of
+from outputs.captions.protocols import Protocol, chosen_protocols, field_of
+from outputs.correlation import human_agreement, kendall, pearson, spearman
 from outputs.items import Item, Rating
-from outputs.scores import SCORES_SCHEMA
 from prompts.input_error import InputError
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "MSVD-Eval.json"
@@ -22,38 +23,10 @@ needs_real_data = pytest.mark.skipif(
 )
 
 
-def item(name: str, *ratings: float, kind: str = "human") -> Item:
+def item(name: str, *ratings: float, kind: str = "human", media: str | None = None) -> Item:
     """An item rated by annotators 1, 2, ... in one dimension."""
     rated = tuple(Rating(str(place), {"accuracy": rating}) for place, rating in enumerate(ratings, 1))
-    return Item(item=name, candidate=name, ratings=rated, ratings_kind=kind)
-
-
-def scores(*rows: tuple[str, float | None, str], dimension: str = "accuracy") -> pl.DataFrame:
-    """A scores table of (item, value, mode); a value of None is an answer that is not ok."""
-    full = [
-        (*_about(place, name), *("ok", None, dimension, value, None, None, mode))
-        if value is not None
-        else (*_about(place, name), *("refused", "said no", dimension, None, None, None, None))
-        for place, (name, value, mode) in enumerate(rows)
-    ]
-    return pl.DataFrame(full, schema=SCORES_SCHEMA, orient="row")
-
-
-def _about(place: int, name: str) -> tuple[object, ...]:
-    return (place, f"id-{name}", name, "judge-1", "p@1", False)
-
-
-def row_of(frame: pl.DataFrame, *items: Item, asked: int = 4, include_sampled: bool = False) -> dict[str, object]:
-    named = {item.item: item for item in items}
-    table = correlations_table(
-        frame, named, ["accuracy"], metric="M", asked=asked, simulated=True, include_sampled=include_sampled
-    )
-    assert dict(table.schema) == CORRELATIONS_SCHEMA
-    return table.row(0, named=True)
-
-
-EXPECTATIONS = [("a", 10.0, "expectation"), ("b", 40.0, "expectation"), ("c", 30.0, "expectation")]
-RATED = [item("c", 2, 3), item("a", 1, 1), item("b", 3, 5)]
+    return Item(item=name, candidate=name, ratings=rated, ratings_kind=kind, media=media)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), max_size=30))
@@ -74,6 +47,18 @@ def test_tau_equals_the_count_of_pairs(points: list[tuple[int, int]]) -> None:
     assert tau.tau_c == pytest.approx(100 * 2 * excess / (len(points) ** 2 * (levels - 1) / levels))
 
 
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4)), min_size=2, max_size=30))
+def test_spearman_and_pearson_are_those_of_scipy(points: list[tuple[int, int]]) -> None:
+    """Both are x100, and NaN where a side is constant."""
+    xs, ys = (np.array(side, dtype=np.float64) for side in zip(*points, strict=True))
+    if np.ptp(xs) == 0 or np.ptp(ys) == 0:
+        assert math.isnan(spearman(xs, ys))
+        assert math.isnan(pearson(xs, ys))
+        return
+    assert spearman(xs, ys) == pytest.approx(100 * stats.spearmanr(xs, ys).statistic, abs=1e-9)
+    assert pearson(xs, ys) == pytest.approx(100 * stats.pearsonr(xs, ys).statistic, abs=1e-9)
+
+
 def test_two_points_are_enough() -> None:
     """The smallest case that has an order has a tau."""
     assert (kendall([1, 2], [1, 5]).tau_b, kendall([1, 2], [5, 1]).tau_c) == (100.0, -100.0)
@@ -86,6 +71,7 @@ def test_two_points_are_enough() -> None:
         ([1.0], [1.0], "fewer than 2 points"),
         ([1.0, 1.0], [1.0, 2.0], "every score is the same"),
         ([1.0, 2.0], [3.0, 3.0], "every rating is the same"),
+        ([1.0, math.nan], [1.0, 2.0], "not a number in the input"),
     ],
 )
 def test_undefined_tau_has_a_reason(xs: list[float], ys: list[float], reason: str) -> None:
@@ -96,71 +82,81 @@ def test_undefined_tau_has_a_reason(xs: list[float], ys: list[float], reason: st
     assert tau.reason == reason
 
 
-def test_each_annotator_is_a_point() -> None:
-    """Three items with two annotators are six points, each score paired with both ratings of its item."""
-    row = row_of(scores(*EXPECTATIONS), *RATED)
-    expected = kendall([10, 10, 40, 40, 30, 30], [1, 1, 3, 5, 2, 3])
-    assert (row["n"], row["items"], row["tau_b"], row["tau_c"]) == (6, 3, expected.tau_b, expected.tau_c)
-    assert (row["metric"], row["model"], row["dimension"], row["protocol"]) == (
-        "M",
-        "judge-1",
-        "accuracy",
-        "per-annotator",
-    )
+ITEMS = [item("a", 1, 2), item("b", 3, 5), item("c", 4)]
 
 
-def test_scores_meet_ratings_by_name_not_by_place() -> None:
-    """Shuffling answers and items changes nothing."""
-    frame, draw = scores(*EXPECTATIONS), random.Random(3)
-    first = row_of(frame, *RATED)
-    for _ in range(5):
-        items = draw.sample(RATED, 3)
-        assert row_of(frame.sample(fraction=1, shuffle=True, seed=draw.randrange(99)), *items) == first
+@pytest.mark.parametrize(
+    ("protocol", "places", "ratings"),
+    [
+        (Protocol.RATINGS, [0, 0, 1, 1, 2], [1, 2, 3, 5, 4]),
+        (Protocol.PER_ANNOTATOR, [0, 0, 1, 1, 2], [1, 2, 3, 5, 4]),
+        (Protocol.AVERAGED, [0, 1, 2], [1.5, 4, 4]),
+    ],
+)
+def test_a_protocol_says_what_a_point_is(protocol: Protocol, places: list[int], ratings: list[float]) -> None:
+    """Each rating is a point, or each item with the mean of its ratings."""
+    points = points_of(ITEMS, "accuracy", protocol)
+    assert (points.item.tolist(), points.rating.tolist()) == (places, ratings)
 
 
-def test_coverage_counts_ok_answers_against_requests_asked() -> None:
-    """Answers that are not ok and requests without an answer both lower coverage, and leave the points."""
-    row = row_of(scores(*EXPECTATIONS[:2], ("c", None, "")), *RATED, asked=8)
-    assert (row["ok"], row["asked"], row["coverage"], row["left_out"], row["n"]) == (2, 8, 0.25, 0, 4)
+def test_an_annotator_is_one_point_an_item_however_often_asked() -> None:
+    """Ratings by the same person of the same item are their mean per annotator, and each a point by ratings."""
+    twice = Item(item="a", ratings=(Rating("1", {"x": 1.0}), Rating("1", {"x": 3.0}), Rating("2", {"x": 5.0})))
+    assert points_of([twice], "x", Protocol.PER_ANNOTATOR).rating.tolist() == [2.0, 5.0]
+    assert points_of([twice], "x", Protocol.RATINGS).rating.tolist() == [1.0, 3.0, 5.0]
 
 
-def test_scores_without_an_expectation_are_left_out_unless_chosen() -> None:
-    """A split score is no point by default, is counted, and enters by choice."""
-    frame = scores(*EXPECTATIONS[:2], ("c", 30.0, "split"))
-    out = row_of(frame, *RATED)
-    assert (out["n"], out["left_out"], out["coverage"], out["include_sampled"]) == (4, 1, 0.75, False)
-    chosen = row_of(frame, *RATED, include_sampled=True)
-    assert (chosen["n"], chosen["left_out"], chosen["include_sampled"]) == (6, 0, True)
+def test_a_rating_that_is_no_number_is_no_point() -> None:
+    """It is left out and counted."""
+    points = points_of([item("a", 1, math.nan), item("b", math.inf)], "accuracy", Protocol.RATINGS)
+    assert (points.rating.tolist(), points.unusable, points.rated.tolist()) == ([1.0], 2, [True, False])
 
 
-def test_a_run_without_answers_has_rows_without_values() -> None:
-    """Nothing answered: the taus are undefined, the agreement of people is still there."""
-    row = row_of(scores(("a", None, "")), *RATED, asked=3)
-    assert (row["n"], row["coverage"], row["reason"]) == (0, 0.0, "fewer than 2 points")
-    assert math.isnan(float(str(row["tau_b"])))
-    assert row["human_n"] == 3
+def test_captions_of_one_picture_are_one_cluster() -> None:
+    """The picture is what captions have in common, else the group that the item names, else nothing."""
+    of_pictures = [item("a", 1, media="p"), item("b", 2, media="q"), item("c", 3, media="p"), item("d", 4)]
+    assert points_of(of_pictures, "accuracy", Protocol.RATINGS).cluster.tolist() == [0, 1, 0, 2]
+    grouped = [Item(item=name, ratings=ITEMS[0].ratings, fields={"group": 7}) for name in "ab"]
+    assert set(points_of(grouped, "accuracy", Protocol.AVERAGED).cluster) == {0}
 
 
-def test_an_answer_about_an_unknown_item_is_an_error() -> None:
-    """An answer whose item is not in the run is not dropped."""
-    with pytest.raises(InputError, match="'z'"):
-        row_of(scores(("z", 1.0, "expectation")), *RATED)
+def test_the_average_of_four_is_there_where_all_four_are() -> None:
+    """ACCR's average is computed where the file has none, and only then."""
+    four = {"accuracy": 1.0, "completeness": 2.0, "conciseness": 3.0, "relevance": 4.0}
+    assert human_dimensions(list(four)) == (*four, "average")
+    assert human_dimensions(["accuracy", "average"]) == ("accuracy", "average")
+    assert human_dimensions(["overall", "thoroughness"]) == ("overall", "thoroughness")
+    assert points_of([Item(item="a", ratings=(Rating("1", four),))], "average", Protocol.RATINGS).rating.tolist() == [
+        2.5
+    ]
 
 
-def test_dimensions_that_people_did_not_rate_have_no_row() -> None:
-    """Only what was both asked and rated is correlated."""
-    frame, items = scores(*EXPECTATIONS, dimension="style"), {item.item: item for item in RATED}
-    assert correlations_table(frame, items, ["style"], metric="M", asked=3, simulated=False).height == 0
+@pytest.mark.parametrize(
+    ("name", "protocol", "tau"),
+    [
+        ("flickr8k-expert", "ratings", "tau_c"),
+        ("Flickr8k_CF", "averaged", "tau_b"),
+        ("flickr8k-cf-raw", "averaged", "tau_b"),
+        ("composite-json", "ratings", "tau_c"),
+        ("msvd-eval", "per-annotator", "tau_b"),
+        ("mine", "per-annotator", "tau_b"),
+    ],
+)
+def test_a_dataset_has_its_field_s_protocol(name: str, protocol: str, tau: str) -> None:
+    """What is published of a dataset is what comes without a choice."""
+    field = field_of([name], {"a": ITEMS[0]})
+    assert (field.protocol.value, field.tau) == (protocol, tau)
 
 
-def test_constructed_ratings_are_labelled() -> None:
-    """The kind of ratings stands in the row; two kinds both stand there."""
-    frame = scores(("a", 1.0, "expectation"), ("b", 2.0, "expectation"))
-    assert (
-        row_of(frame, item("a", 1, kind="constructed"), item("b", 2, kind="constructed"))["ratings_kind"]
-        == "constructed"
-    )
-    assert row_of(frame, item("a", 1, kind="constructed"), item("b", 2))["ratings_kind"] == "constructed, human"
+def test_one_rating_a_caption_is_paired_as_it_is() -> None:
+    """A dataset of shares or means, whatever it is called, is averaged already."""
+    assert field_of(["mine"], {"a": item("a", 0.5)}).protocol is Protocol.AVERAGED
+
+
+def test_an_unknown_protocol_is_refused_with_what_there_is() -> None:
+    """A slip of the pen is told the name it is near to."""
+    with pytest.raises(InputError, match="--protocol: unknown protocol 'average': did you mean 'averaged'"):
+        chosen_protocols(["average"])
 
 
 def test_agreement_of_several_annotators_is_the_mean_over_pairs() -> None:
@@ -187,16 +183,8 @@ def test_msvd_eval_gives_the_published_agreement() -> None:
 
 @needs_real_data
 def test_msvd_eval_has_394_points_per_dimension() -> None:
-    """197 captions with two annotators are 394 points; an annotator's own ratings correlate as they must."""
-    items = {item.item: item for item in read_msvd_eval(REAL)}
-    frames = [
-        scores(*((i.item, i.ratings[0].scores[name], "expectation") for i in items.values()), dimension=name)
-        for name in MSVD_DIMENSIONS
-    ]
-    table = correlations_table(
-        pl.concat(frames), items, MSVD_DIMENSIONS, metric="first annotator", asked=197, simulated=False
-    )
-    assert table["dimension"].to_list() == list(MSVD_DIMENSIONS)
-    assert set(table["n"]) == {394}
-    assert set(table["human_n"]) == {197}
-    assert (table["tau_b"] > table["human_tau_b"]).all()
+    """197 captions with two annotators are 394 points per annotator and 197 averaged."""
+    items = list(read_msvd_eval(REAL))
+    for name in MSVD_DIMENSIONS:
+        assert len(points_of(items, name, Protocol.PER_ANNOTATOR).rating) == 394
+        assert len(points_of(items, name, Protocol.AVERAGED).rating) == 197

@@ -209,8 +209,9 @@ def test_analysis_counts_a_duplicate_as_the_answer_it_is(work: Workplace) -> Non
     assert ended.json["outcomes"] == {"ok": 3}
     told = work.overnight("analyze", work.run_folder, "--include-sampled", "--json")
     assert told.code == 0, told.err
-    assert told.json["requests"]["answered"] == 3
-    assert {(one["n"], one["coverage"]) for one in told.json["correlations"]} == {(3, 1.0)}
+    assert told.json["runs"][0]["requests"]["answered"] == 3
+    judged = [one for one in told.json["captions"]["correlations"] if one["metric"].startswith("G-VEval")]
+    assert {(one["n"], one["coverage"]) for one in judged} == {(3, 1.0)}
 
 
 # Jobs whose questions follow from answers

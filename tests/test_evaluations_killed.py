@@ -11,10 +11,10 @@ import pytest
 
 from outputs.answers import read_answers
 from outputs.journal import Log
-from outputs.judgements import readers_of
 from outputs.log_reader import read_records
 from outputs.records import RequestLine
 from outputs.run_record import read_run_record
+from outputs.tables.score_reading import readers_of
 from prompts.records import Parsed
 from providers.simulator import Simulator, SimulatorSettings
 from tests.harness import log_view

@@ -68,15 +68,15 @@ def test_the_scores_are_those_of_the_answers(reader: Workplace) -> None:
     """Every text has one whole number from 1 to 5, and each writer's mean is that of the judge's own words."""
     assert reader.run(source="fluency.toml").code == 0
     ended = reader.overnight("analyze", reader.run_folder, "--json")
-    assert (ended.code, ended.json["simulated"], ended.json["outcomes"]) == (0, True, {"ok": 10})
+    assert (ended.code, ended.json["runs"][0]["simulated"], ended.json["runs"][0]["outcomes"]) == (0, True, {"ok": 10})
     said = scores_in_answers(reader.run_folder)
     sources = dict(line.split(",")[:2] for line in FILES["texts_constructed.csv"].splitlines()[1:])
     assert set(said) == set(sources)
-    for row in ended.json["means"]:
+    for row in ended.json["judged"]["means"]:
         assert (row["dimension"], row["items"], row["ok"], row["asked"], row["coverage"]) == ("fluency", 5, 5, 5, 1)
         scores = [score for item, score in said.items() if sources[item] == row["model"] and score is not None]
         assert row["mean"] == pytest.approx(fmean(scores))
-    assert {row["model"] for row in ended.json["means"]} == {"writer A", "writer B"}
+    assert {row["model"] for row in ended.json["judged"]["means"]} == {"writer A", "writer B"}
 
 
 def test_garbled_answers_lower_the_coverage_and_give_no_scores(reader: Workplace) -> None:
@@ -85,10 +85,12 @@ def test_garbled_answers_lower_the_coverage_and_give_no_scores(reader: Workplace
     (reader.folder / "fluency.toml").write_text(spec)
     assert reader.run(source="fluency.toml").code == 0
     ended = reader.overnight("analyze", reader.run_folder, "--json")
-    table = pl.read_parquet(reader.run_folder / "tables" / "judgements.parquet")
+    table = pl.read_parquet(reader.run_folder / "tables" / "scores.parquet")
     read = dict(table.select("item", "value").rows())
     assert read == scores_in_answers(reader.run_folder)
     fine = [value for value in read.values() if value is not None]
     assert 0 < len(fine) < 10
-    assert ended.json["outcomes"]["ok"] == len(fine) == sum(row["ok"] for row in ended.json["means"])
-    assert all(row["coverage"] == row["ok"] / 5 for row in ended.json["means"])
+    assert (
+        ended.json["runs"][0]["outcomes"]["ok"] == len(fine) == sum(row["ok"] for row in ended.json["judged"]["means"])
+    )
+    assert all(row["coverage"] == row["ok"] / 5 for row in ended.json["judged"]["means"])

@@ -317,8 +317,9 @@ def test_a_photograph_is_judged_from_file_to_score(work: Workplace, name: str) -
         assert [(width, height) for width, height, _ in found] == [image.size] * 2
         assert all(close(colour, image) for _, _, colour in found), (found, ImageStat.Stat(image).mean)
     analysis = work.overnight("analyze", work.run_folder, "--json").json
-    assert (analysis["outcomes"], analysis["requests"]["answered"]) == ({"ok": 2}, 2)
-    [row] = analysis["correlations"]
+    [run] = analysis["runs"]
+    assert (run["outcomes"], run["requests"]["answered"]) == ({"ok": 2}, 2)
+    [row] = [row for row in analysis["captions"]["correlations"] if row["source"] == "judged"]
     assert (row["dimension"], row["coverage"], row["n"]) == ("overall", 1.0, 6)
 
 
@@ -339,7 +340,7 @@ def test_a_clip_is_judged_from_file_to_score(work: Workplace) -> None:
     item = json.loads((work.run_folder / "items.jsonl").read_bytes().splitlines()[0])
     assert hashlib.sha256(CLIP.read_bytes()).hexdigest() in json.dumps(item)
     analysis = work.overnight("analyze", work.run_folder, "--json").json
-    assert analysis["outcomes"] == {"ok": 1}
+    assert analysis["runs"][0]["outcomes"] == {"ok": 1}
 
 
 def test_the_example_with_pictures_is_judged(work: Workplace) -> None:
@@ -351,7 +352,8 @@ def test_the_example_with_pictures_is_judged(work: Workplace) -> None:
     assert {(width, height) for width, height, _ in sizes} == {(480, 320)}
     assert len({tuple(colour) for _, _, colour in sizes}) == 3
     analysis = work.overnight("analyze", work.run_folder, "--json").json
-    assert (analysis["outcomes"], analysis["ratings_kind"]) == ({"ok": 9}, "constructed")
+    [captions] = analysis["captions"]["datasets"]
+    assert (analysis["runs"][0]["outcomes"], captions["ratings_kind"]) == ({"ok": 9}, "constructed")
 
 
 def test_the_example_s_files_are_small() -> None:

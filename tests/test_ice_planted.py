@@ -1,8 +1,10 @@
 """Identity searches of simulated targets with planted rates, in memory: what is measured is what was planted."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import orjson
 import polars as pl
@@ -11,11 +13,10 @@ import pytest
 from jobs.ice.job import IceJob
 from jobs.protocol import Answered, Request
 from jobs.spec import load_spec
-from outputs.answers import StoredAnswer
-from outputs.asked import AskedRow
-from outputs.identity import identity_rows, rates_table, read_verdicts
-from outputs.judgements import judgements_table
-from prompts.parsers import reader_for
+from outputs.identity.rates import rates_table
+from outputs.identity.rows import identity_rows
+from outputs.tables.columns import TABLES
+from prompts.parsers import AnswerReader, reader_for
 from prompts.records import Completion
 from providers.simulator.answer import answer
 from providers.simulator.chat import read_chat, read_json
@@ -49,33 +50,35 @@ def identity(run: InMemoryRun) -> pl.DataFrame:
     assert isinstance(job, IceJob)
     prompts = [job.method.asking.loose.prompt, job.method.asking.strict.prompt]
     readers = {prompt.sha256: reader_for(prompt) for prompt in prompts}
-    judgements = judgements_table(_stored(run), readers, simulated=True)
-    return identity_rows(_asked(run), read_verdicts(_asked(run), judgements), simulated=True)
+    rows = {"requests": list(_asked(run)), "scores": list(_scored(run, readers))}
+    tables = [pl.DataFrame(rows[name], schema=TABLES[name].schema).lazy() for name in ("requests", "scores")]
+    return identity_rows(*tables, simulated=True)
 
 
-def _stored(run: InMemoryRun) -> Iterator[StoredAnswer]:
+def _scored(run: InMemoryRun, readers: Mapping[str, AnswerReader]) -> Iterator[dict[str, Any]]:
     for one in run.settled:
         assert isinstance(one, Answered)
-        yield StoredAnswer(
-            seq=one.seq,
-            custom_id=one.custom_id,
-            provider="lab",
-            model="any",
-            metadata=one.metadata,
-            completion=one.completion,
-        )
+        read = readers.get(str(one.metadata.get("prompt_sha256")))
+        if read is None:
+            continue
+        scores = read(one.completion).scores
+        for dimension in read.dimensions:
+            score = scores.get(dimension)
+            found = {} if score is None else {"value": float(score.value), "sampled": score.sampled}
+            yield {"run": "run", "seq": one.seq, "custom_id": one.custom_id, "stage": one.metadata["stage"], **found}
 
 
-def _asked(run: InMemoryRun) -> Iterator[AskedRow]:
+def _asked(run: InMemoryRun) -> Iterator[dict[str, Any]]:
     for seq, request in enumerate(run.requests, 1):
         assert isinstance(request.metadata, dict)
-        yield AskedRow(seq=seq, custom_id=request.custom_id, provider="lab", model="any", metadata=request.metadata)
+        named = {"run": "run", "seq": seq, "custom_id": request.custom_id, "state": "answered"}
+        yield {**named, "stage": request.metadata["stage"], "metadata": json.dumps(request.metadata)}
 
 
 def claimed(run: InMemoryRun, target: str) -> tuple[float, float]:
     """The shares of a target's answers that name a maker, and that name OpenAI or Anthropic."""
-    told = [one for one in _stored(run) if one.metadata["stage"] == "ask" and one.metadata["target"] == target]
-    named = [set(makers(one.completion.text or "")) for one in told]
+    told = [one for one in run.settled if one.metadata["stage"] == "ask" and one.metadata["target"] == target]
+    named = [set(makers(one.completion.text or "")) for one in told if isinstance(one, Answered)]
     return sum(map(bool, named)) / len(named), sum(bool(one & STRICT_MAKERS) for one in named) / len(named)
 
 

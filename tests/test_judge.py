@@ -267,7 +267,7 @@ def test_a_run_is_judged_by_another(answered: Workplace) -> None:
     ended = answered.overnight("run", "later.toml", "--out", "judged", "--quiet")
     assert (ended.code, ended.out.split(";")[0]) == (0, "SIMULATED: 4 of 4 answered, 0 failed, $0.00")
     analysed = answered.overnight("analyze", "judged", "--json")
-    assert {(row["model"], row["dataset"], row["items"]) for row in analysed.json["means"]} == {
+    assert {(row["model"], row["dataset"], row["items"]) for row in analysed.json["judged"]["means"]} == {
         ("simulator/phi-4", "facts", 2),
         ("simulator/qwen-max", "facts", 2),
     }
@@ -312,7 +312,7 @@ def test_the_example_runs(work: Workplace) -> None:
     assert work.run(source=EXAMPLE).code == 0
     assert len(work.lines(Log.RESPONSES)) == 16
     ended = work.overnight("analyze", work.run_folder, "--json")
-    assert [(row["dimension"], row["items"], row["ok"], row["coverage"]) for row in ended.json["means"]] == [
+    assert [(row["dimension"], row["items"], row["ok"], row["coverage"]) for row in ended.json["judged"]["means"]] == [
         ("meaning", 8, 16, 1),
         ("wording", 8, 16, 1),
     ]

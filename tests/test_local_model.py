@@ -20,7 +20,7 @@ import pytest
 
 from orchestrator.cli_local import EVALUATIONS
 from orchestrator.http import proxy_from_environment
-from outputs.analysis import analyze_run
+from outputs.analysis import analyze_runs
 from outputs.report import write_tables
 from outputs.run_record import read_run_record
 from prompts.input_error import InputError
@@ -41,7 +41,7 @@ ROWS = {  # of the demo's evaluations, where no answer conflicts with the facts
 TABLES = {
     "scores": "gveval/tables/scores.parquet",
     "means": "rse/tables/means.parquet",
-    "judgements": "rse/tables/judgements.parquet",
+    "judgements": "rse/tables/scores.parquet",
     "rates": "ice/tables/rates.parquet",
     "identity": "ice/tables/identity.parquet",
 }
@@ -225,7 +225,7 @@ def test_the_demo_runs_the_ordinary_engine_on_it(packages: Packages, work: Workp
         assert not listens(record.catalog[PROVIDER]["base_url"])
     assert "simulated" not in ended.out.lower()
     assert ended.out.splitlines()[-1].startswith("So small a model judges badly: ")
-    shown = [line.split() for line in ended.out.splitlines()]
+    shown = [line.split()[-8:] for line in ended.out.splitlines()]
     assert all([kind, "100.0", "%", "12", "0", "0", "0.7500", "0.7500"] in shown for kind in KINDS)
 
 
@@ -240,7 +240,8 @@ def test_its_tables_hold_what_the_model_said(packages: Packages, work: Workplace
         (f"{PROVIDER}/{MODEL}", True, 1.0, 1.0),
     ]
     assert tables["judgements"]["self_preference"].all()
-    assert tables["rates"].select("measure", "rate", "coverage", "templates").rows()[0] == ("loose", 0.0, 1.0, 2)
+    loose = tables["rates"].select("measure", "rate", "coverage", "templates").row(0)
+    assert loose == ("loose", 0.0, 1.0, 1), "the stand-in makes one and the same template of both"
     assert set(tables["identity"]["slot"]) == {"kept"}
 
 
@@ -339,7 +340,7 @@ def real_run(folder: Path, name: str) -> tuple[Path, Mapping[str, Any]]:
     environment = {**os.environ, "no_proxy": "127.0.0.1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    report = analyze_run(folder / name, include_sampled=False)
+    report = analyze_runs([folder / name])
     write_tables(report.tables, folder / name)
     return folder / name, report.document
 
@@ -347,9 +348,9 @@ def real_run(folder: Path, name: str) -> tuple[Path, Mapping[str, Any]]:
 def test_the_real_model_gives_real_probabilities(real_runs: Runs) -> None:
     """Under the grammar each answer has its four scores of one token, whose alternatives have mass strictly below 1."""
     folder, analysis = real_runs["gveval"]
-    assert (analysis["simulated"], analysis["outcomes"]) == (False, {"ok": 2})
+    assert (analysis["runs"][0]["simulated"], analysis["runs"][0]["outcomes"]) == (False, {"ok": 2})
     assert not read_run_record(folder).simulated
-    for row in analysis["modes"]:
+    for row in analysis["captions"]["modes"]:
         assert (row["coverage"], row["expectation"], row["split"], row["no_logprobs"]) == (1.0, 2, 0, 0)
         assert 0.0 < row["mass_min"] <= row["mass_mean"] <= 1.0
     scores = pl.read_parquet(folder / "tables" / "scores.parquet").filter(pl.col("dimension") != "average")
@@ -370,19 +371,19 @@ def test_the_real_answers_carry_all_alternatives(real_runs: Runs) -> None:
 def test_the_real_model_answers_and_compares(real_runs: Runs) -> None:
     """Both of its names answer, and the grammar makes each comparison one that can be read, on the scale."""
     folder, analysis = real_runs["rse"]
-    assert (analysis["simulated"], analysis["outcomes"]) == (False, {"ok": 2})
-    assert {(row["model"], row["control"], row["coverage"]) for row in analysis["means"]} == {
+    assert (analysis["runs"][0]["simulated"], analysis["runs"][0]["outcomes"]) == (False, {"ok": 2})
+    assert {(row["model"], row["control"], row["coverage"]) for row in analysis["judged"]["means"]} == {
         (f"{PROVIDER}/{AGAIN}", False, 1.0),
         (f"{PROVIDER}/{MODEL}", True, 1.0),
     }
-    assert pl.read_parquet(folder / "tables" / "judgements.parquet")["value"].is_between(1, 5).all()
+    assert pl.read_parquet(folder / "tables" / "scores.parquet")["value"].is_between(1, 5).all()
 
 
 def test_the_real_model_rewrites_a_template_and_is_asked_through_it(real_runs: Runs) -> None:
     """The grammar leaves the template its tags and its slot; a judgement that could be read, or none, has its rate."""
     folder, analysis = real_runs["ice"]
-    loose = analysis["rates"][0]
-    assert (analysis["simulated"], loose["measure"], loose["rows"]) == (False, "loose", 1)
+    loose = analysis["ice"]["rates"][0]
+    assert (analysis["runs"][0]["simulated"], loose["measure"], loose["rows"]) == (False, "loose", 1)
     assert loose["coverage"] == loose["judged"] in {0, 1}
     assert (loose["rate"] is None) == (loose["judged"] == 0)
     identity = pl.read_parquet(folder / "tables" / "identity.parquet")

@@ -1,90 +1,92 @@
-"""The scores table: one row per answer and dimension, whatever became of the answer."""
+"""The scores of answers at hand: one row per answer and dimension, whatever became of the answer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from outputs.scores import SCORES_SCHEMA, scores_table
-from prompts.records import Completion, Mode, Outcome, Parsed, Score
+from outputs.tables.columns import SCORES
+from outputs.tables.score_reading import judgements_table, score_cells
+from prompts.parsers import AnswerReader, reader_for
+from prompts.records import Completion, Mode, SampledToken, Score
+from prompts.template import load_prompt
 
-DIMENSIONS = ("accuracy", "average")
+PROMPT = load_prompt("gveval_ref_only_accr")
+READERS: Mapping[str, AnswerReader] = {PROMPT.sha256: reader_for(PROMPT)}
+DIMENSIONS = reader_for(PROMPT).dimensions
+SCORED = "\n".join(f"{label}: [[{70 + place}]]" for place, label in enumerate(PROMPT.dimensions))
 
 
 class Stored(msgspec.Struct, frozen=True):
     """An answer as the table wants it."""
 
     seq: int
-    custom_id: str
     metadata: dict[str, Any]
     completion: Completion
-    model: str | None = "judge-1"
+    custom_id: str = "a"
+    provider: str = "lab"
+    model: str = "judge-1"
 
 
-def stored(seq: int, text: str) -> Stored:
-    return Stored(seq, f"gveval-{seq}", {"item": f"vid{seq}", "prompt": "p@1"}, Completion(text))
+def stored(seq: int, text: str, **told: Any) -> Stored:
+    about = {"item": f"vid{seq}", "prompt": "p@1", "prompt_sha256": PROMPT.sha256}
+    return Stored(seq, about | told, Completion(text))
 
 
-def read(completion: Completion) -> Parsed:
-    """A reader for tests: digits are a score without log probabilities, a star one with, the rest is unparseable."""
-    text = completion.text or ""
-    if text.isdigit():
-        score = Score(float(text), int(text), Mode.NO_LOGPROBS)
-    elif text == "*":
-        score = Score(84.5, 85, Mode.EXPECTATION, 0.9)
-    else:
-        return Parsed(Outcome.UNPARSEABLE, reason="accuracy: no score")
-    return Parsed(Outcome.OK, dict.fromkeys(DIMENSIONS, score))
-
-
-def table(*texts: str) -> pl.DataFrame:
-    answers = (stored(seq, text) for seq, text in enumerate(texts, 1))
-    return scores_table(answers, read, DIMENSIONS, simulated=True)
+def table(*answers: Stored, simulated: bool = True) -> pl.DataFrame:
+    return judgements_table(answers, READERS, simulated=simulated, run="night")
 
 
 def test_every_answer_has_a_row_per_dimension() -> None:
-    """The table is answers times dimensions, in the answers' order, with the stated columns and types."""
-    frame = table("*", "70", "nothing")
-    assert dict(frame.schema) == SCORES_SCHEMA
-    assert frame.select("seq", "dimension").rows() == [(seq, name) for seq in (1, 2, 3) for name in DIMENSIONS]
+    """The table is answers times dimensions, in the answers' order, with the documented columns and types."""
+    frame = table(stored(1, SCORED), stored(2, "nothing"))
+    assert dict(frame.schema) == SCORES.schema
+    assert frame.select("seq", "dimension").rows() == [(seq, name) for seq in (1, 2) for name in DIMENSIONS]
+
+
+def test_an_answer_to_another_prompt_has_no_row() -> None:
+    """What models under test or a helper said is no score."""
+    assert table(stored(1, SCORED, prompt_sha256="f" * 64), Stored(2, {}, Completion(SCORED))).height == 0
 
 
 def test_a_score_keeps_value_sampled_integer_mass_and_mode() -> None:
     """What the parser found stands in the row, beside what the row is about."""
-    row = table("*").row(0, named=True)
+    row = table(stored(1, SCORED, model="lab/x", repeat=2)).row(0, named=True)
     assert row == {
-        "seq": 1,
-        "custom_id": "gveval-1",
-        "item": "vid1",
-        "model": "judge-1",
-        "prompt": "p@1",
-        "simulated": True,
-        "outcome": "ok",
-        "reason": None,
-        "dimension": "accuracy",
-        "value": 84.5,
-        "sampled": 85,
-        "mass": 0.9,
-        "mode": "expectation",
-    }
+        **dict.fromkeys(SCORES.schema),
+        "run": "night", "seq": 1, "custom_id": "a", "stage": "", "item": "vid1", "dataset": "", "model": "lab/x",
+        "control": False, "self_preference": False, "judge": "lab/judge-1", "repeat": 2, "answer_repeat": 0,
+        "swapped": False, "prompt": "p@1", "simulated": True, "outcome": "ok", "dimension": DIMENSIONS[0],
+        "value": 70.0, "sampled": 70, "mode": "no_logprobs",
+    }  # fmt: skip
+
+
+def test_log_probabilities_become_a_mass() -> None:
+    """A score with its tokens' probabilities says how much of them lay on the scale."""
+    tokens = tuple(SampledToken(part, -0.1) for part in ("Accuracy: [[", "70", "]]\n"))
+    answer = stored(1, SCORED)
+    frame = table(msgspec.structs.replace(answer, completion=Completion(SCORED, tokens=tokens)))
+    assert set(frame["mode"]) <= {mode.value for mode in Mode}
+    assert score_cells(Score(84.5, 85, Mode.EXPECTATION, 0.9)) == (84.5, 85, 0.9, "expectation")
 
 
 def test_an_answer_that_is_not_ok_has_nulls_and_a_reason() -> None:
     """An answer without scores keeps its rows, and no number stands in for it."""
-    frame = table("nothing")
-    assert frame["value"].null_count() == frame["sampled"].null_count() == frame["mode"].null_count() == 2
+    frame = table(stored(1, "nothing"))
+    assert frame["value"].null_count() == frame["sampled"].null_count() == frame["mode"].null_count() == frame.height
     assert set(frame["outcome"]) == {"unparseable"}
-    assert set(frame["reason"]) == {"accuracy: no score"}
+    assert frame["reason"].null_count() == 0
 
 
 def test_no_answers_give_an_empty_table_of_the_same_columns() -> None:
     """A run without answers has the same table, without rows."""
     frame = table()
     assert frame.height == 0
-    assert dict(frame.schema) == SCORES_SCHEMA
+    assert dict(frame.schema) == SCORES.schema
 
 
-def test_missing_metadata_is_null() -> None:
-    """An answer without metadata has a row whose item and prompt are not known."""
-    frame = scores_table([Stored(1, "x", {}, Completion("5"), None)], read, DIMENSIONS, simulated=False)
-    assert frame.select("item", "prompt", "model").row(0) == (None, None, None)
+def test_what_nobody_said_is_null() -> None:
+    """An answer without item, prompt or model in its metadata has rows that do not know them."""
+    frame = table(Stored(1, {"prompt_sha256": PROMPT.sha256}, Completion(SCORED)), simulated=False)
+    assert frame.select("item", "prompt", "model", "reference", "turns").row(0) == (None,) * 5

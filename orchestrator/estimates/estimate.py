@@ -35,7 +35,7 @@ class AnswerFacts:
     input_tokens: int
     output_tokens: int
     cached_tokens: int
-    latency_s: float
+    latency_s: float | None  # None where nobody measured it: an imported answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,12 @@ class LaneFacts:
     def measured(self) -> Sequence[AnswerFacts]:
         """The answers, where they are enough to go by."""
         return self.answers if len(self.answers) >= ENOUGH_ANSWERS else ()
+
+    @property
+    def timed(self) -> Sequence[float]:
+        """How long answers took, in seconds, where they are enough to go by."""
+        found = [answer.latency_s for answer in self.answers if answer.latency_s is not None]
+        return found if len(found) >= ENOUGH_ANSWERS else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,14 +315,14 @@ def _output_by(lane: LaneFacts, output: Interval | None) -> str:
 
 
 def _latency(lane: LaneFacts) -> Interval:
-    if not lane.measured:
+    if not lane.timed:
         return SIMULATED_LATENCY_S if lane.simulated else GUESSED_LATENCY_S
-    mean = mean_of([x.latency_s for x in lane.measured], lane.sample.rows)
+    mean = mean_of(lane.timed, lane.sample.rows)
     return mean.give_or_take(_LATENCY_ERROR * mean.middle)
 
 
 def _latency_by(stages: Sequence[LaneFacts], found: Interval) -> str:
-    answers = sum(len(stage.measured) for stage in stages)
+    answers = sum(len(stage.timed) for stage in stages)
     source = f"from {answers:,} answers" if answers else "a guess"
     return f"{found.low:.3g} to {found.high:.3g} s a call, {source}"
 

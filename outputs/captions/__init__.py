@@ -1,0 +1,1 @@
+"""Captions: metrics' scores of them, people's ratings, and how the two agree."""

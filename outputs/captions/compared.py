@@ -1,0 +1,121 @@
+"""The table `comparisons`: is one metric better than another, on the captions that both scored."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from outputs.analysis_options import Options
+from outputs.captions.joining import CaptionSet
+from outputs.captions.points import Points
+from outputs.captions.resampled import Common
+from outputs.captions.series import Series
+from outputs.correlation import undefined
+from outputs.statistics.permutation import holm, perm_both
+
+_SIDE: dict[str, type[pl.DataType]] = {
+    "metric": pl.String,
+    "judge": pl.String,
+    "source": pl.String,
+    "dimension": pl.String,
+}
+COMPARISONS_SCHEMA: dict[str, type[pl.DataType]] = {
+    "dataset": pl.String,
+    "human_dimension": pl.String,
+    "protocol": pl.String,
+    "statistic": pl.String,  # tau_b or tau_c, as the dataset's field publishes
+    **{f"first_{name}": kind for name, kind in _SIDE.items()},  # the one with the higher tau on the common captions
+    **{f"second_{name}": kind for name, kind in _SIDE.items()},
+    "items": pl.Int64,  # captions that both scored and people rated
+    "n": pl.Int64,  # points of those
+    "clusters": pl.Int64,
+    "left_out_first": pl.Int64,  # rated captions that the first alone scored
+    "left_out_second": pl.Int64,
+    "tau_first": pl.Float64,  # x100
+    "tau_second": pl.Float64,
+    "difference": pl.Float64,
+    "low": pl.Float64,  # 95 %, paired over pictures or clips
+    "high": pl.Float64,
+    "standard_error": pl.Float64,
+    "p": pl.Float64,  # two-sided, PERM-BOTH over pictures or clips
+    "p_holm": pl.Float64,  # corrected over the pairs of this dataset, human dimension and protocol
+    "pairs": pl.Int64,  # those with a p
+    "reason": pl.String,
+    "warning": pl.String,
+    "simulated": pl.Boolean,
+}
+
+
+def comparison_rows(
+    captions: CaptionSet,
+    points: Points,
+    series: Sequence[Series],
+    commons: Mapping[tuple[int, ...], Common],
+    options: Options,
+) -> list[dict[str, Any]]:
+    """A row for each pair of metrics; the family of Holm's correction are all pairs of these points."""
+    tau = captions.field.tau
+    about = {
+        "dataset": captions.name,
+        "human_dimension": points.dimension,
+        "protocol": points.protocol.value,
+        "statistic": tau,
+    }
+    pairs = list(combinations(range(len(series)), 2))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy lets go of the interpreter
+        found = list(threads.map(lambda pair: _row(points, series, pair, commons[pair], tau, options), pairs))
+    rows = [about | row for row in found]
+    corrected = holm(np.array([row["p"] for row in rows], dtype=np.float64))
+    tested = int(np.isfinite(corrected).sum())
+    return [row | {"p_holm": float(p), "pairs": tested} for row, p in zip(rows, corrected, strict=True)]
+
+
+def _row(
+    points: Points, series: Sequence[Series], pair: tuple[int, int], common: Common, tau: str, options: Options
+) -> dict[str, Any]:
+    estimates = {at: common.interval(at, tau).estimate for at in pair}
+    first, second = sorted(pair, key=lambda at: -estimates[at]) if not _any_nan(estimates.values()) else pair
+    one, other = series[first], series[second]
+    items, ratings = points.item[common.kept], points.rating[common.kept]
+    a, b = one.values[items], other.values[items]
+    reason = undefined(a, ratings) or undefined(b, ratings)
+    found = common.difference(first, second, tau)
+    p = math.nan
+    if reason is None:
+        p = perm_both(
+            a, b, ratings, clusters=points.cluster[common.kept], variant=tau, two_sided=True,
+            permutations=options.resamples, seed=options.seed,
+        )  # fmt: skip
+    both = one.used & other.used
+    return {
+        **_side("first", one),
+        **_side("second", other),
+        "items": len(np.unique(items)),
+        "n": len(items),
+        "clusters": found.clusters,
+        "left_out_first": int((points.rated & one.used & ~both).sum()),
+        "left_out_second": int((points.rated & other.used & ~both).sum()),
+        "tau_first": estimates[first],
+        "tau_second": estimates[second],
+        "difference": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "standard_error": found.standard_error,
+        "p": p,
+        "reason": reason,
+        "warning": None if reason else found.warning,
+        "simulated": one.simulated or other.simulated,
+    }
+
+
+def _side(name: str, series: Series) -> dict[str, Any]:
+    return {f"{name}_{key}": getattr(series, key) for key in _SIDE}
+
+
+def _any_nan(values: Any) -> bool:
+    return any(math.isnan(value) for value in values)

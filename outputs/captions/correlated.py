@@ -1,0 +1,122 @@
+"""The table `correlations`: each metric against each dimension that people rated, caption by caption."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from outputs.captions.joining import CaptionSet
+from outputs.captions.points import Points
+from outputs.captions.resampled import TAUS, Common
+from outputs.captions.series import Series
+from outputs.correlation import Tau, pearson, spearman, undefined
+
+SEGMENT, SYSTEM = "segment", "system"
+_NUMBERS = ("", "_low", "_high", "_se")
+
+CORRELATIONS_SCHEMA: dict[str, type[pl.DataType]] = {
+    "dataset": pl.String,
+    "metric": pl.String,
+    "judge": pl.String,
+    "source": pl.String,
+    "dimension": pl.String,  # of the metric
+    "human_dimension": pl.String,
+    "protocol": pl.String,
+    "level": pl.String,  # segment: captions are points; system: means of systems are
+    "n": pl.Int64,  # points
+    "items": pl.Int64,  # captions in them
+    "clusters": pl.Int64,  # pictures or clips in them
+    "rated": pl.Int64,  # captions that people rated
+    "asked": pl.Int64,  # of those, the ones that the metric was to score
+    "ok": pl.Int64,  # of those, the ones that it did
+    "coverage": pl.Float64,  # ok / rated
+    "left_out": pl.Int64,  # ok, but no expectation over log probabilities
+    "include_sampled": pl.Boolean,
+    **{f"{tau}{number}": pl.Float64 for tau in TAUS for number in _NUMBERS},  # x100, as all correlations here
+    "spearman": pl.Float64,
+    "pearson": pl.Float64,
+    "reason": pl.String,
+    "warning": pl.String,
+    "published": pl.String,  # which tau the dataset's field publishes: tau_b or tau_c
+    "human_tau_b": pl.Float64,  # agreement between annotators
+    "human_tau_c": pl.Float64,
+    "human_n": pl.Int64,
+    "human_reason": pl.String,
+    "ratings_kind": pl.String,
+    "simulated": pl.Boolean,
+}
+
+
+def correlation_rows(
+    captions: CaptionSet,
+    points: Points,
+    series: Sequence[Series],
+    commons: Sequence[Common],
+    human: Tau,
+    *,
+    include_sampled: bool,
+) -> list[dict[str, Any]]:
+    """A row for each of `series`, whose taus `commons` has, over the metric's own items."""
+    about = about_points(captions, points, human, include_sampled=include_sampled)
+    return [
+        about | about_series(points, one) | _row(points, one, common, at)
+        for at, (one, common) in enumerate(zip(series, commons, strict=True))
+    ]
+
+
+def about_points(captions: CaptionSet, points: Points, human: Tau, *, include_sampled: bool) -> dict[str, Any]:
+    """What is the same for every metric."""
+    return {
+        "dataset": captions.name,
+        "human_dimension": points.dimension,
+        "protocol": points.protocol.value,
+        "level": SEGMENT,
+        "include_sampled": include_sampled,
+        "published": captions.field.tau,
+        "human_tau_b": human.tau_b,
+        "human_tau_c": human.tau_c,
+        "human_n": human.n,
+        "human_reason": human.reason,
+        "ratings_kind": captions.ratings_kind,
+    }
+
+
+def about_series(points: Points, series: Series) -> dict[str, Any]:
+    """What metric it is, and how much of the rated captions it has."""
+    rated = points.rated
+    ok = int((rated & series.ok).sum())
+    return {
+        "metric": series.metric,
+        "judge": series.judge,
+        "source": series.source,
+        "dimension": series.dimension,
+        "simulated": series.simulated,
+        "rated": int(rated.sum()),
+        "asked": int((rated & series.asked).sum()),
+        "ok": ok,
+        "coverage": ok / rated.sum() if rated.any() else float("nan"),
+        "left_out": ok - int((rated & series.used).sum()),
+    }
+
+
+def _row(points: Points, series: Series, common: Common, at: int) -> dict[str, Any]:
+    items, ratings = points.item[common.kept], points.rating[common.kept]
+    scores = series.values[items]
+    reason = undefined(scores, ratings)
+    found: dict[str, Any] = {
+        "n": len(items),
+        "items": len(np.unique(items)),
+        "clusters": len(np.unique(points.cluster[common.kept])),
+        "reason": series.reason if reason and series.reason else reason,
+        "spearman": spearman(scores, ratings),
+        "pearson": pearson(scores, ratings),
+    }
+    warnings = [f"{points.unusable} ratings are no numbers"] if points.unusable else []
+    for tau in TAUS:
+        interval = common.interval(at, tau)
+        values = (interval.estimate, interval.low, interval.high, interval.standard_error)
+        found |= {f"{tau}{number}": value for number, value in zip(_NUMBERS, values, strict=True)}
+        if reason is None and interval.warning and interval.warning not in warnings:
+            warnings.append(interval.warning)
+    return {**found, "warning": "; ".join(warnings) or None}

@@ -1,0 +1,106 @@
+"""The tables of a page that hold metrics against people: correlations, comparisons, accuracy on pairs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from outputs.captions.page_names import Names
+from outputs.report import number, percent, table
+
+Rows = Sequence[Mapping[str, Any]]
+_TAUS = {"tau_b": "tau-b", "tau_c": "tau-c"}
+_HEADLINE = ("average", "overall")  # what comparisons are shown of, where it was rated
+
+
+def correlation_tables(rows: Rows, names: Names) -> Iterator[Table]:
+    """A table for each level, protocol and dimension that people rated; the best metric first, people last."""
+    kinds = dict.fromkeys((row["level"], row["protocol"], row["human_dimension"]) for row in rows)
+    for kind in kinds:
+        its = [row for row in rows if (row["level"], row["protocol"], row["human_dimension"]) == kind]
+        yield _correlation(kind, [row for row in its if row["n"]], names)
+
+
+def _correlation(kind: tuple[str, str, str], rows: Rows, names: Names) -> Table:
+    level, protocol, dimension = kind
+    tau = rows[0]["published"] if rows else "tau_b"
+    clusters = max((row["clusters"] for row in rows), default=0)
+    caption = f"people's {dimension}, {level} level, protocol {protocol}: x100, 95 % intervals over {clusters} clusters"
+    ranked = sorted(rows, key=lambda row: _descending(row[tau]))
+    shown = [
+        (names(row), *(number(row[key]) for key in _TAUS), _interval(row[f"{tau}_low"], row[f"{tau}_high"]),
+         number(row["spearman"], 1), number(row["pearson"], 1), row["n"], percent(row["coverage"]))
+        for row in ranked
+    ]  # fmt: skip
+    if rows and rows[0]["human_tau_b"] is not None and level == "segment":
+        human = (number(rows[0]["human_tau_b"]), number(rows[0]["human_tau_c"]))
+        shown.append(("between annotators (ceiling)", *human, "", "", "", rows[0]["human_n"], ""))
+    headings = ("metric", *_TAUS.values(), f"{_TAUS[tau]} interval", "rho", "r", "n", "coverage")
+    return table(caption, headings, shown)
+
+
+def comparison_tables(rows: Rows, about: Mapping[str, Any], names: Names) -> Iterator[Table]:
+    """The best metric against each other one, by the average of what people rated where there is one."""
+    rated = list(dict.fromkeys(row["human_dimension"] for row in rows))
+    if not rated:
+        return
+    headline = next((name for name in _HEADLINE if name in rated), rated[0])
+    for protocol in about["protocols"]:
+        its = [row for row in rows if row["human_dimension"] == headline and row["protocol"] == protocol]
+        defined = [row for row in its if row["reason"] is None]
+        if not defined:
+            continue
+        first = max(defined, key=lambda row: row["tau_first"])
+        best = {key: first[f"first_{key}"] for key in ("metric", "judge", "source")}
+        shown = (
+            (names(_side("second", row)), number(row["difference"]), _interval(row["low"], row["high"]),
+             number(row["p"], 4), number(row["p_holm"], 4), row["items"],
+             row["left_out_first"] + row["left_out_second"])
+            for row in defined
+            if all(row[f"first_{key}"] == value for key, value in best.items())
+        )  # fmt: skip
+        caption = (
+            f"{names(best)} less the others, people's {headline}, protocol {protocol}: on the captions that both "
+            f"scored; p: two-sided PERM-BOTH, Holm over all {first['pairs']} pairs; out: rated, but scored by one alone"
+        )
+        headings = ("against", _TAUS[first["statistic"]], "interval", "p", "p (Holm)", "common", "out")
+        yield table(caption, headings, shown)
+
+
+def _side(side: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[f"{side}_{key}"] for key in ("metric", "judge", "source")}
+
+
+def pairwise_tables(rows: Rows, names: Names) -> Iterator[Table]:
+    for dimension in dict.fromkeys(row["human_dimension"] for row in rows):
+        its = [row for row in rows if row["human_dimension"] == dimension]
+        categories = list(dict.fromkeys(row["category"] for row in its))
+        found = {(names(row), row["dimension"], row["ties"], row["category"]): row for row in its}
+        shown = []
+        for name, of in dict.fromkeys((key[0], key[1]) for key in found):
+            half = [found[name, of, "half", category] for category in categories]
+            strict = found[name, of, "strict", categories[-1]]
+            values = [number(_x100(row["accuracy"]), 1) for row in half]
+            last = half[-1]
+            interval = _interval(_x100(last["low"]), _x100(last["high"]))
+            said = number(_x100(strict["accuracy"]), 1)
+            shown.append((name, *values, interval, said, last["pairs"], percent(last["coverage"])))
+        shown.sort(key=lambda line: line[0])
+        caption = (
+            f"accuracy on pairs, people's {dimension}, x100; ties count half (strict: a metric's are wrong, those of "
+            "people are left out); interval: of the column before it, by picture"
+        )
+        headings = ("metric", *(name or "all" for name in categories), "interval", "strict", "pairs", "coverage")
+        yield table(caption, headings, shown)
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "n/a" if low is None or high is None else f"{number(low, 1)} to {number(high, 1)}"
+
+
+def _x100(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _descending(value: float | None) -> float:
+    return float("inf") if value is None else -value

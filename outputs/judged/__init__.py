@@ -1,0 +1,1 @@
+"""What judges said of models' answers: means, differences, agreement, consistency, aspects."""

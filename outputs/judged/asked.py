@@ -1,0 +1,93 @@
+"""How many judgements there should be: counted over the requests of a run, those of answers that failed included."""
+
+from typing import Any
+
+import msgspec
+import polars as pl
+
+ANSWER, JUDGE = "answer", "judge"  # the stages of a run
+KEY = ("prompt", "reference", "dataset", "judge")  # what judgements have in common
+ASKED_SCHEMA: dict[str, type[pl.DataType]] = {
+    **dict.fromkeys((*KEY, "model"), pl.String),
+    "control": pl.Boolean,
+    "asked": pl.Int64,  # judgements that there should be
+}
+_TOLD = ("model", "reference", "control", "repeat", "answer_repeat", "prompt", "prompt_sha256")
+_AT_ONCE = 20_000  # rows
+_ANSWER_KEY = pl.struct("item", "nth").n_unique()
+
+
+def read_told(requests: pl.LazyFrame) -> pl.DataFrame:
+    """The requests that still count, of both stages, with what the job said of each.
+
+    Columns: stage, item, dataset, judge (provider/model, as it was asked), the texts in the metadata (`model`, whose
+    answer it is or is judged, and so on), `control`, and `nth`, which of several answers to an item. Metadata that are
+    no JSON object, or that hold a list where a text belongs, tell nothing.
+    """
+    wanted = requests.filter(pl.col("stage").is_in([ANSWER, JUDGE]), pl.col("state").fill_null("") != "withdrawn")
+    judge = pl.concat_str("provider", pl.lit("/"), "model", ignore_nulls=True).alias("judge")
+    rows = wanted.select("stage", pl.col("item", "dataset").fill_null(""), judge, "metadata").collect()
+    told = _decode(rows["metadata"])
+    nth = pl.when(pl.col("stage") == JUDGE).then("answer_repeat").otherwise("repeat").fill_null("0").alias("nth")
+    return pl.concat([rows.drop("metadata"), told], how="horizontal").with_columns(
+        pl.col("model", "reference", "prompt", "prompt_sha256").fill_null(""),
+        pl.col("control").fill_null("").is_in(["true", "1"]),
+        nth,
+    )
+
+
+def _decode(metadata: pl.Series) -> pl.DataFrame:
+    """The fields of `_TOLD` as texts; null where there is none. Reading JSON takes memory, so some rows at a time."""
+    parts = [_decoded(metadata.slice(start, _AT_ONCE)) for start in range(0, max(len(metadata), 1), _AT_ONCE)]
+    return pl.concat(parts).struct.unnest()
+
+
+def _decoded(metadata: pl.Series) -> pl.Series:
+    kind = pl.Struct(dict.fromkeys(_TOLD, pl.String))
+    try:
+        return metadata.str.json_decode(kind)
+    except pl.exceptions.ComputeError:
+        return pl.Series([_texts(text) for text in metadata], dtype=kind)
+
+
+def _texts(metadata: str | None) -> dict[str, str | None]:
+    """The same of one row whose metadata need not be what a job writes."""
+    try:
+        told = msgspec.json.decode(metadata or "{}")
+    except msgspec.DecodeError:
+        told = None
+    found: dict[str, Any] = told if isinstance(told, dict) else {}
+    return {name: _text(found.get(name)) for name in _TOLD}
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def should_be_judged(told: pl.DataFrame) -> pl.DataFrame:
+    """How many judgements there should be, by prompt, reference, dataset, judge, model, control; as `ASKED_SCHEMA`.
+
+    An answer that was never judged, because it failed, counts too: as many judgements as the others have. So does a
+    model none of whose answers was judged; the reference, which is only judged as a control, does not.
+    """
+    judged = told.filter(pl.col("stage") == JUDGE)
+    of_answer = judged.group_by(*KEY, "model", "control", "item", "nth").len("times")
+    by_model = of_answer.group_by(*KEY, "model", "control").agg(
+        answers=pl.len().cast(pl.Int64), times=pl.col("times").max().cast(pl.Int64)
+    )
+    answered = (
+        told.filter(pl.col("stage") == ANSWER).group_by("dataset", "model").agg(answered=_ANSWER_KEY.cast(pl.Int64))
+    )
+    usual = by_model.filter(~pl.col("control")).group_by(KEY).agg(pl.col("times").max())
+    silent = (
+        answered.filter(~pl.col("model").is_in(judged["reference"].unique().to_list()))
+        .join(usual, on="dataset")
+        .join(by_model.filter(~pl.col("control")), on=[*KEY, "model"], how="anti")
+        .with_columns(answers=pl.lit(0, pl.Int64), control=pl.lit(value=False))
+    )
+    there = by_model.join(answered, on=["dataset", "model"], how="left")
+    rows = pl.concat([there, silent], how="diagonal")
+    asked = pl.max_horizontal("answers", pl.col("answered").fill_null(0)) * pl.col("times")
+    return rows.with_columns(asked=asked).select(pl.col(name).cast(kind) for name, kind in ASKED_SCHEMA.items())

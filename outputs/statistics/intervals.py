@@ -1,0 +1,163 @@
+"""95 % intervals that are honest with few clusters; `benchmarks/coverage.py` simulates how often they hold the truth.
+
+A plain percentile interval over 20 clusters holds the truth some 91 times in 100, or fewer. Two things mend it. The
+percentiles are expanded to those at which a t interval would end (T. Hesterberg, What Teachers Should Know About the
+Bootstrap, The American Statistician 69, 2015, section 5.3). And t has as many degrees of freedom as the spread of the
+clusters supports (F. Satterthwaite, Biometrics Bulletin 2, 1946): with kurtosis b of the influences of n clusters, the
+variance estimated from them varies by 2 / freedom = (b - 1) / n, so freedom = 2n / (b - 1), and n - 1 at most.
+
+A share is a Student interval with the same degrees of freedom on the scale of the logit.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, ndtr, stdtrit
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+CONFIDENCE = 0.95
+FEW_CLUSTERS = 10
+_SKEWED = 0.3  # skewness / sqrt(clusters) of the influences
+_LEAST_FREEDOM = 3.0
+_TAIL = (1 - CONFIDENCE) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % interval; NaN where there is nothing to say, and `warning` says why, or what is doubtful."""
+
+    estimate: float
+    low: float
+    high: float
+    standard_error: float
+    clusters: int
+    warning: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What leaving each cluster out tells. `skewness` is that of the influences over the root of their number."""
+
+    standard_error: float
+    freedom: float
+    skewness: float
+
+    @property
+    def reach(self) -> float:
+        """How many standard errors a t interval goes to each side."""
+        return float(stdtrit(self.freedom, 1 - _TAIL))
+
+
+def spread(left_out: Floats, strata: Places) -> Spread:
+    """`left_out` (clusters,): the estimate without each cluster. `strata` (clusters,): a number each.
+
+    The jackknife by strata: K. Wolter, Introduction to Variance Estimation (2007), section 4.5. NaN, and no freedom,
+    where the estimate is undefined without some cluster.
+    """
+    if not np.isfinite(left_out).all():
+        return Spread(math.nan, 0.0, math.nan)
+    scale = float(np.ptp(left_out)) or 1.0  # so that no power is too small for a float
+    squares = cubes = variance = unsure = 0.0
+    most = 0
+    for one in np.unique(strata):
+        here = left_out[strata == one] / scale
+        n, away = len(here), here.mean() - here
+        second = float((away**2).sum())
+        most += n - 1
+        if not second > 0:
+            continue
+        squares, cubes = squares + second, cubes + float((away**3).sum())
+        part = (n - 1) / n * second
+        variance += part
+        kurtosis = (n + 1) / (n - 1) * n * float((away**4).sum()) / second**2  # 3 on average where they are normal
+        unsure += part**2 * (kurtosis - 1) / n
+    most = max(most, 1)
+    freedom = most if unsure <= 0 else min(max(2 * variance**2 / unsure, 1.0), most)
+    return Spread(math.sqrt(variance) * scale, float(freedom), cubes / squares**1.5 if squares > 0 else 0.0)
+
+
+def no_spread(clusters: int, strata: int) -> Spread:
+    """For as many clusters that leaving each out is not worth its time."""
+    return Spread(math.nan, float(max(clusters - strata, 1)), 0.0)
+
+
+def percentile_interval(estimate: float, draws: Floats, clusters: int, strata: int, found: Spread) -> Interval:
+    """The expanded percentile interval; `draws` (resamples,), NaN where a resample has no value."""
+    kept = draws[np.isfinite(draws)]
+    missing = _missing(estimate, clusters, strata, len(kept), len(draws)) or _alone(found, clusters)
+    if missing:
+        return Interval(estimate, math.nan, math.nan, math.nan, clusters, missing)
+    wider = widening(clusters, strata)
+    error = float(np.std(kept, ddof=1)) * wider
+    outer = float(ndtr(-wider * found.reach))
+    low, high = np.quantile(kept, [outer, 1 - outer])
+    return Interval(estimate, float(low), float(high), error, clusters, _doubt(clusters, error, found, draws, kept))
+
+
+def logit_interval(share: float, error: float, clusters: int, found: Spread) -> Interval:
+    """The interval of a share with standard error `error`; at 0 and 1 see `_extreme`."""
+    if not 0 < share < 1:
+        return _extreme(share, clusters)
+    middle = math.log(share / (1 - share))
+    reach = found.reach * error / (share * (1 - share))
+    low, high = (float(expit(one)) for one in (middle - reach, middle + reach))
+    warning = _few(clusters)
+    if error <= 0:
+        warning = f"no spread between the {clusters} clusters"
+    elif warning is None and found.freedom < _LEAST_FREEDOM:
+        warning = f"most of the spread of the {clusters} clusters comes from one or two of them"
+    return Interval(share, low, high, error, clusters, warning)
+
+
+def widening(clusters: int, strata: int) -> float:
+    """By what a bootstrap over few clusters is too narrow: it divides by n, not by n - 1."""
+    return math.sqrt(clusters / max(clusters - strata, 1))
+
+
+def _extreme(share: float, clusters: int) -> Interval:
+    """No hit at all, or nothing else: the other end is what share of clusters may have any, and none has been drawn.
+
+    Its chance is (1 - end)^clusters = 0.025 (C. Clopper and E. Pearson, Biometrika 26, 1934), and no cluster's share
+    is above 1: a bound that is wider than need be.
+    """
+    if clusters < 2 or not math.isfinite(share):
+        return Interval(share, math.nan, math.nan, math.nan, clusters, _missing(share, clusters, 1, 1, 1))
+    end = 1 - _TAIL ** (1 / clusters)
+    warning = f"{'no' if share <= 0 else 'nothing but'} hits in {clusters} clusters: a bound, wider than need be"
+    low, high = (0.0, end) if share <= 0 else (1 - end, 1.0)
+    return Interval(share, low, high, 0.0, clusters, warning)
+
+
+def _missing(estimate: float, clusters: int, strata: int, kept: int, resamples: int) -> str | None:
+    if not clusters:
+        return "no data"
+    if not math.isfinite(estimate):
+        return "undefined for these data"
+    if clusters <= strata:
+        return "fewer than 2 clusters" if strata < 2 else "fewer than 2 clusters in every stratum"
+    return f"undefined in {resamples - kept} of {resamples} resamples" if kept < max(2, resamples / 2) else None
+
+
+def _alone(found: Spread, clusters: int) -> str | None:
+    """Nothing is left without some cluster: the freedom of what cannot be told is 0."""
+    return f"undefined without one of the {clusters} clusters" if not found.freedom else None
+
+
+def _doubt(clusters: int, error: float, found: Spread, draws: Floats, kept: Floats) -> str | None:
+    if error <= 1e-14 * max(1.0, float(np.abs(kept).max())):
+        return f"no spread between the {clusters} clusters"
+    if len(kept) < 0.99 * len(draws):
+        return f"undefined in {len(draws) - len(kept)} of {len(draws)} resamples, which are left out"
+    if _few(clusters):
+        return _few(clusters)
+    if abs(found.skewness) > _SKEWED or found.freedom < _LEAST_FREEDOM:
+        return f"skewed: a few of the {clusters} clusters carry much of it, and the interval may be too narrow"
+    return None
+
+
+def _few(clusters: int) -> str | None:
+    return f"few clusters ({clusters}): the interval is rough" if clusters < FEW_CLUSTERS else None

@@ -1,0 +1,1 @@
+"""Run folders as typed tables: parquet files with explicit columns, made by streaming over the log."""

@@ -1,0 +1,65 @@
+"""A run folder as tables: made, or taken as they are where the log has not grown since."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from outputs.answers import RowCounts, read_items
+from outputs.items import Item
+from outputs.run_record import RunRecord, read_run_record
+from outputs.tables.columns import TABLES
+from outputs.tables.making import make_tables
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRun:
+    """A run with its tables. `record.simulated` holds also where only an answer or an item says so.
+
+    `tables`: the parquet files by the names in `outputs.tables.columns.TABLES`; all of them, also where empty.
+    `record.name` is what the tables call the run.
+    """
+
+    folder: Path
+    record: RunRecord
+    counts: RowCounts
+    tables: Mapping[str, Path]
+
+    @property
+    def name(self) -> str:
+        """What tables and pages call the run."""
+        return self.record.name
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """A table, lazily; columns as in `outputs.tables.columns`."""
+        return pl.scan_parquet(self.tables[name])
+
+    def items(self) -> dict[str, Item]:
+        """What the rows are about, by id: read anew with each call."""
+        return read_items(self.folder)
+
+
+def folder_name(run: str) -> str:
+    """A run's name as that of a folder: whatever the name is, it leads nowhere else, and no two are the same."""
+    safe = re.sub(r"[^\w.-]", "_", run).strip(".")[:100]
+    return safe if safe and safe == run else f"{safe}-{hashlib.sha256(run.encode()).hexdigest()[:8]}"
+
+
+def load_run(folder: Path, out: Path | None = None, *, name: str | None = None) -> LoadedRun:
+    """The run in `folder`, its tables in the folder's `tables`, or in `out`/NAME where `out` is given.
+
+    `name` is what the tables call the run, in place of its own name. A run that is alive is taken as it is now.
+
+    Raises InputError for what is no run, for a damaged log, and where the tables cannot be written; OSError where the
+    disk is full.
+    """
+    record = read_run_record(folder)
+    record = msgspec.structs.replace(record, name=record.name if name is None else name)
+    place = folder / "tables" if out is None else out / folder_name(record.name)
+    made = make_tables(folder, record, place)
+    tables = {table: place / f"{table}.parquet" for table in TABLES}
+    return LoadedRun(folder, msgspec.structs.replace(record, simulated=made.simulated), RowCounts(*made.counts), tables)

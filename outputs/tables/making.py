@@ -1,0 +1,115 @@
+"""Making the tables of a run: its log is folded once and then each of its files is read once."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from outputs.answers import RowCounts, has_simulated_item
+from outputs.disk import FULL, Disk, OsDisk
+from outputs.journal import Log
+from outputs.run_record import RunRecord
+from outputs.tables.all_answers import write_answers
+from outputs.tables.attempt_rows import AttemptRows
+from outputs.tables.columns import ATTEMPTS, OUTCOMES, REQUESTS, RESPONSES, SCORES, TableSpec
+from outputs.tables.made import Made, made_of, read_made, write_made
+from outputs.tables.parquet import Parts, uncollected
+from outputs.tables.replay import Replay, replay
+from outputs.tables.request_rows import RequestRows
+from outputs.tables.response_rows import ResponseRows
+from outputs.tables.score_reading import readers_of
+from outputs.tables.workroom import workroom
+from prompts.input_error import InputError
+
+
+def make_tables(folder: Path, record: RunRecord, place: Path, disk: Disk | None = None) -> Made:
+    """Make the tables of the run in `folder`, each in `place` as NAME.parquet; or take those that are there, where
+    they are of this log, this code and this name. Returns what was made.
+
+    Raises InputError for a damaged log and where the tables cannot be written, OSError where the disk is full.
+    """
+    disk = OsDisk() if disk is None else disk
+    wanted = made_of(folder, record)
+    if (there := read_made(place)) is not None and there.same_run(wanted):
+        return there
+    try:
+        with workroom(place) as beside, uncollected():
+            return _make(folder, record, wanted, beside, disk)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        if str(error.filename or "").endswith(".jsonl"):
+            raise InputError(f"cannot be read: {error.strerror}", file=error.filename) from None
+        what = f"cannot be written: {error.strerror or error}; give another folder with --out"
+        raise InputError(what, file=place) from None
+
+
+def _make(folder: Path, record: RunRecord, wanted: Made, beside: Path, disk: Disk) -> Made:
+    replayed = replay(folder, wanted.ends)
+    simulated = record.simulated or replayed.simulated or has_simulated_item(folder, wanted.ends[Log.ITEMS])
+    record = msgspec.structs.replace(record, simulated=simulated)
+    with ThreadPoolExecutor(1) as writer:
+        tables = _Tables(folder, record, replayed, beside, disk, writer)
+        written = tables.write(wanted.ends)
+    return _put(written, wanted, _counts(replayed), simulated, disk)
+
+
+class _Tables:
+    """Writes all tables of a replayed run to a folder."""
+
+    def __init__(
+        self, folder: Path, record: RunRecord, replayed: Replay, beside: Path, disk: Disk, writer: ThreadPoolExecutor
+    ) -> None:
+        self._folder, self._record, self._replayed = folder, record, replayed
+        self._beside, self._disk, self._writer = beside, disk, writer
+        self._finishing: list[tuple[Parts, Future[Path]]] = []
+
+    def write(self, ends: dict[Log, int]) -> dict[str, tuple[Path, int]]:
+        """Path and number of rows of each table."""
+        run = self._record.name
+        responses, scores = self._parts(RESPONSES), self._parts(SCORES)
+        readers = readers_of(self._record, self._folder)
+        answers = ResponseRows(self._folder, self._record, self._replayed, readers)
+        attempts = self._parts(ATTEMPTS)
+
+        def write_attempts() -> None:
+            AttemptRows(self._folder, run, self._replayed).write(attempts, ends[Log.ATTEMPTS])
+            self._finish(attempts)
+
+        readings = write_answers(answers, responses, scores, ends[Log.RESPONSES], self._beside, write_attempts)
+        self._finish(responses, scores)
+        requests, outcomes = self._parts(REQUESTS), self._parts(OUTCOMES)
+        asked = RequestRows(self._folder, run, self._replayed, readings)
+        asked.write(requests, outcomes, ends[Log.REQUESTS])
+        self._finish(requests, outcomes)
+        return {parts.name: (finishing.result(), parts.rows) for parts, finishing in self._finishing}
+
+    def _parts(self, spec: TableSpec) -> Parts:
+        return Parts(spec, self._beside, self._disk, self._writer)
+
+    def _finish(self, *tables: Parts) -> None:
+        """Have the tables put together while the next ones are read."""
+        self._finishing += [(parts, self._writer.submit(parts.finish)) for parts in tables]
+
+
+def _counts(replayed: Replay) -> RowCounts:
+    lanes = replayed.lanes
+    return RowCounts(sum(x.asked for x in lanes), sum(x.answered for x in lanes), sum(x.failed for x in lanes))
+
+
+def _put(written: dict[str, tuple[Path, int]], wanted: Made, counts: RowCounts, simulated: bool, disk: Disk) -> Made:
+    """Move the tables to where they are looked for, and then say what they are of."""
+    sizes = {}
+    place = next(iter(written.values()))[0].parent.parent
+    for name, (path, _) in written.items():
+        sizes[name] = path.stat().st_size
+        path.replace(place / path.name)
+    made = msgspec.structs.replace(
+        wanted,
+        rows={name: rows for name, (_, rows) in written.items()},
+        bytes=sizes,
+        counts=(counts.asked, counts.answered, counts.failed),
+        simulated=simulated,
+    )
+    write_made(place, made, disk)
+    return made
