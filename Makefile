@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo demo-local test lint check bench bench-limits bench-million soak clean
+.PHONY: setup demo demo-local test lint check bench bench-analysis bench-limits bench-million soak clean
 
 setup: $(VENV)/.ready
 
@@ -47,7 +47,13 @@ bench: setup
 	$(BIN)/python benchmarks/pictures.py --rows 500 --rounds 2
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/planted.py
+
+bench-analysis: setup  ## the analysis stage: speeds, memory, and how often its intervals hold; 6 GB of disk
 	$(BIN)/python benchmarks/caption_metrics.py
+	$(BIN)/python benchmarks/bootstrap.py
+	$(BIN)/python benchmarks/rse_tables.py
+	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python benchmarks/coverage.py
 
 bench-million: setup  ## a million simulated rows, stopped half way: peak memory, and how soon the resume sends; 4 GB of disk
 	$(BIN)/python benchmarks/million.py
