@@ -15,7 +15,16 @@ import numpy as np
 from outputs.statistics.intervals import Interval
 from program import parser, tell, whole_number
 from report import Report, Verdict
-from simulated_clusters import Scenario, correlations, means, products, ratings, shares
+from simulated_clusters import (
+    Scenario,
+    correlations,
+    means,
+    one_large,
+    products,
+    ratings,
+    sets_of_prompts,
+    shares,
+)
 from targets import exit_by_targets
 
 _LEAST, _MOST, _WARNED = 0.92, 0.98, 0.5
@@ -50,7 +59,8 @@ def scenarios() -> list[Scenario]:
     """Rows of a template are alike by .06 to .31: standard errors twice to four times the binomial ones."""
     rates = [shares(share, alike) for share in (0.34, 0.22, 0.07, 0.02) for alike in (0.06, 0.2, 0.31)]
     again = [products(first, second, 0.2) for first, second in ((0.34, 0.65), (0.22, 0.3), (0.1, 0.2))]
-    return [means(), ratings(), *rates, *again, correlations()]
+    unequal = [sets_of_prompts(0.25), sets_of_prompts(0.1), one_large(0.5)]
+    return [means(), ratings(), *rates, *again, correlations(), *unequal]
 
 
 def measure(given: argparse.Namespace) -> Report:

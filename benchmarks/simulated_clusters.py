@@ -62,6 +62,38 @@ def ratings() -> Scenario:
     return Scenario(draw, {"mean rating 1..5": float(truth[0]), "difference of ratings": float(truth[1] - truth[0])})
 
 
+def sets_of_prompts(part: float) -> Scenario:
+    """The unweighted mean of two sets' mean ratings; `part` of the prompts are in the smaller set."""
+    name = f"mean of set means, {part:.0%} of prompts in one"
+
+    def draw(rng: np.random.Generator, prompts: int) -> Intervals:
+        few = round(part * prompts)
+        of = np.repeat([0, 1], [few, prompts - few])
+        values = np.where(of[:, None] == np.arange(2), _rated(rng, prompts)[:, None], math.nan)
+        drawn = bootstrap(weighted_means(values), range(prompts), strata=of, seed=_seed(rng))
+        return {name: drawn.combination(np.array([0.5, 0.5]))}
+
+    return Scenario(draw, {name: float(_rated(np.random.default_rng(0), 2_000_000).mean())})
+
+
+def one_large(share: float) -> Scenario:
+    """A mean rating over clusters of which one has `share` of all rows."""
+    name = f"mean rating, {share:.0%} of rows in one cluster"
+
+    def draw(rng: np.random.Generator, clusters: int) -> Intervals:
+        rows = np.full(clusters, 20)
+        rows[0] = round(share / (1 - share) * 20 * (clusters - 1))
+        of = np.repeat(np.arange(clusters), rows)
+        values = rng.normal(size=clusters)[of] + rng.normal(size=len(of))
+        return {name: bootstrap(weighted_means(values[:, None]), of, seed=_seed(rng)).interval(0)}
+
+    return Scenario(draw, {name: 0.0})
+
+
+def _rated(rng: np.random.Generator, prompts: int) -> Floats:
+    return np.asarray(np.clip(np.round(3.6 + rng.normal(size=prompts)), 1, 5))
+
+
 def shares(share: float, alike: float) -> Scenario:
     """`alike`: the correlation of two rows of a cluster, whose share is a Beta draw; by both ways to an interval."""
     names = [f"share {share:g}, alike {alike:g}{way}" for way in ("", ", bootstrap")]

@@ -119,6 +119,26 @@ def test_what_an_interval_cannot_say_it_says_so(values: list[float], clusters: l
     assert found.clusters == len(set(clusters))
 
 
+def test_a_small_stratum_has_the_error_of_its_own_size() -> None:
+    """The error of the mean of two strata's means is the textbook's, s / sqrt(n) of each, and the small one is named."""
+    rng = np.random.default_rng(3)
+    sizes, values = (40, 3), rng.normal(size=43)
+    of = np.repeat([0, 1], sizes)
+    means = weighted_means(np.where(of[:, None] == np.arange(2), values[:, None], np.nan))
+    found = bootstrap(means, range(43), strata=of, resamples=200).combination(np.array([0.5, 0.5]))
+    errors = [values[of == one].std(ddof=1) / np.sqrt(size) for one, size in enumerate(sizes)]
+    assert found.standard_error == pytest.approx(np.hypot(*errors) / 2)
+    assert found.warning == "few clusters (3) in one of 2 strata: the interval is rough"
+
+
+def test_a_cluster_with_most_of_the_rows_is_warned_of() -> None:
+    """Twenty clusters of which one has half the rows are worth some four of equal size, wherever its mean lies."""
+    of = [0] * 190 + [one for one in range(1, 20) for _ in range(10)]
+    values = np.tile([1.0, 2.0], 190) + np.array(of) % 2
+    found = bootstrap(weighted_means(values[:, None]), of, resamples=200).interval(0)
+    assert found.warning == "20 clusters of unequal size, worth 4 equal ones: the interval is rough"
+
+
 def test_one_cluster_in_each_stratum_has_no_interval() -> None:
     """Where nothing can be drawn otherwise there is no width to tell."""
     found = bootstrap(weighted_means(np.array([[1.0], [2.0]])), [1, 2], strata=["x", "y"]).interval(0)

@@ -46,14 +46,14 @@ def _mean_of(each: Sequence[Resampled]) -> Resampled:
     if len(known) == len(each):  # without a prompt, its dataset's value changes and the others stay
         left = np.concatenate([point + (without - of) / len(each) for of, without in known])
     strata = np.repeat(np.arange(len(each)), [one.clusters for one in each])
-    return Resampled(point, draws, sum(one.clusters for one in each), left, strata)
+    return Resampled(point, draws, np.concatenate([one.rows for one in each]), left, strata)
 
 
 def transformed(resampled: Resampled, function: Callable[[Floats], Floats]) -> Resampled:
     """A function (resamples, columns) -> (resamples, other columns) of what was resampled."""
     left = None if resampled.left_out is None else function(resampled.left_out)
     point, draws = function(resampled.point[None])[0], function(resampled.draws)
-    return Resampled(point, draws, resampled.clusters, left, resampled.strata)
+    return Resampled(point, draws, resampled.rows, left, resampled.strata)
 
 
 def set_means(values: Floats, dataset_of: Rows, datasets: Sequence[str], options: Options) -> list[list[Interval]]:

@@ -15,10 +15,12 @@ from outputs.statistics.intervals import (
     Floats,
     Interval,
     Places,
+    Sizes,
     Spread,
     logit_interval,
     no_spread,
     percentile_interval,
+    sizes_of,
     spread,
 )
 
@@ -40,14 +42,20 @@ def _none() -> Places:
 class Resampled:
     """`point` (columns,): the statistic of the data; `draws` (resamples, columns): of each resample.
 
-    `left_out` (clusters, columns): without each cluster, None where there are too many. `strata` (clusters,).
+    `rows` (clusters,): how many rows each cluster has. `left_out` (clusters, columns): the statistic without each
+    cluster, None where there are too many. `strata` (clusters,): a number each.
     """
 
     point: Floats
     draws: Floats
-    clusters: int
+    rows: Floats
     left_out: Floats | None = None
     strata: Places = field(default_factory=_none)
+
+    @property
+    def clusters(self) -> int:
+        """How many clusters there are."""
+        return len(self.rows)
 
     def interval(self, column: int) -> Interval:
         """Of one column, whatever it is: a mean, a correlation."""
@@ -72,22 +80,20 @@ class Resampled:
         plain = self._interval(point, self.draws[:, column], self._left(column))
         if math.isnan(plain.low):
             return plain
-        return logit_interval(point, plain.standard_error, self.clusters, self._spread(self._left(column)))
+        return logit_interval(point, plain.standard_error, self._sizes, self._spread(self._left(column)))
 
     def _left(self, column: int) -> Floats | None:
         return None if self.left_out is None else self.left_out[:, column]
 
     def _interval(self, estimate: float, draws: Floats, left: Floats | None) -> Interval:
-        return percentile_interval(estimate, draws, self.clusters, self._layers, self._spread(left))
+        return percentile_interval(estimate, draws, self._sizes, self._spread(left))
 
     def _spread(self, left: Floats | None) -> Spread:
-        if left is None:
-            return no_spread(self.clusters, self._layers)
-        return spread(left, self.strata)
+        return no_spread(self._sizes) if left is None else spread(left, self.strata)
 
     @property
-    def _layers(self) -> int:
-        return len(np.unique(self.strata)) if len(self.strata) else 1
+    def _sizes(self) -> Sizes:
+        return sizes_of(self.rows, self.strata)
 
 
 def bootstrap(
@@ -103,12 +109,12 @@ def bootstrap(
     rows, number = len(cluster_of), len(stratum_of)
     if not rows:
         columns = statistic(np.ones((1, 0))).shape[1]
-        return Resampled(np.full(columns, math.nan), np.full((resamples, columns), math.nan), 0)
+        return Resampled(np.full(columns, math.nan), np.full((resamples, columns), math.nan), np.zeros(0))
     point = statistic(np.ones((1, rows)))[0]
     drawn = [statistic(weights) for weights in _drawn(cluster_of, stratum_of, resamples, seed)]
     draws = np.concatenate([np.empty((0, len(point))), *drawn])
     left = _left_out(statistic, cluster_of, number) if number <= _MOST_LEFT_OUT else None
-    return Resampled(point, draws, number, left, stratum_of)
+    return Resampled(point, draws, np.bincount(cluster_of).astype(np.float64), left, stratum_of)
 
 
 def weighted_means(values: Floats) -> Statistic:

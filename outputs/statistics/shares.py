@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from outputs.statistics.intervals import Floats, Interval, logit_interval, spread
+from outputs.statistics.intervals import Floats, Interval, logit_interval, sizes_of, spread
 
 
 def share_interval(counts: ArrayLike) -> Interval:
@@ -28,8 +28,9 @@ def share_interval(counts: ArrayLike) -> Interval:
     if not np.isfinite(left_out).all():
         why = "all that was judged again is in one cluster"
         return Interval(share, math.nan, math.nan, math.nan, clusters, why)
-    found = spread(left_out, np.zeros(clusters, dtype=np.int64))
-    return logit_interval(share, found.standard_error, clusters, found)
+    stratum = np.zeros(clusters, dtype=np.int64)
+    found = spread(left_out, stratum)
+    return logit_interval(share, found.standard_error, sizes_of(given[:, 0], stratum), found)
 
 
 def _shares(sums: Floats) -> Floats:
