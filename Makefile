@@ -25,7 +25,7 @@ $(VENV)/.local: $(VENV)/.ready
 	@touch $@
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

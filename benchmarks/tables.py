@@ -1,6 +1,6 @@
 """A long run folder to tables: `overnight tables` in a child process, beside reading the same bytes and no more.
 
-The folder is written by the log's own writers, without a call: simulated. Baselines, in the same session: orjson on
+The folder is written by the log's own writers, without a call: simulated. Baselines, in the same run: orjson on
 every line of the log, one after the other, and polars' own NDJSON scan of the three large files, for the columns that a
 fixed schema can hold (no answer's words: bodies differ by provider). Files are read once before anything is measured.
 """

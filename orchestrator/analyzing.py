@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 from rich.console import Console
 
+from orchestrator.tables_place import tables_place
 from outputs.analysis_options import Options
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def analyze_command(
     from outputs.analysis import analyze_runs
     from outputs.report import write_tables
 
+    out = tables_place(out, folders)
     place = out or (folders[0] if len(folders) == 1 else SEVERAL)
     report = analyze_runs(folders, options, out)
     write_tables(report.tables, place)
@@ -37,10 +39,11 @@ def compare_command(first: Path, second: Path, options: Options, *, out: Path | 
     from outputs.report import write_tables
     from outputs.tables.several import load_runs
 
+    out = tables_place(out, [first, second])
     a, b = load_runs([first, second], out)
     report = compare_runs(a, b, options)
     if out is not None:
-        write_tables(report.tables, out)
+        write_tables(report.tables, out, "compare")
     _show(report, as_json=as_json)
     if out is not None and not as_json:
         _say_where(out)

@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli_options import Json
-from outputs.analysis_options import EMBEDDINGS, RESAMPLES, TEXTS, Options
+from outputs.analysis_options import EMBEDDINGS, KNOWN_EMBEDDINGS, MOST_RESAMPLES, RESAMPLES, TEXTS, Options
 
 Runs = Annotated[list[Path], typer.Argument(help="Run folders, finished or alive.", metavar="RUN...")]
 Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="Where the tables go; by default into the run folder, for several `analysis`."),
 ]
-Resamples = Annotated[int, typer.Option("--resamples", min=100, help="Of every interval.")]
+Resamples = Annotated[int, typer.Option("--resamples", min=100, max=MOST_RESAMPLES, help="Of every interval.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw.")]
 
 
@@ -50,6 +50,8 @@ def analyze(
     """
     from orchestrator.analyzing import analyze_command
 
+    if embeddings not in KNOWN_EMBEDDINGS:
+        raise typer.BadParameter(f"is one of {', '.join(KNOWN_EMBEDDINGS)}", param_hint="--embeddings")
     options = Options(
         resamples=resamples,
         seed=seed,

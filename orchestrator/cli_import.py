@@ -154,7 +154,8 @@ def scores(
     """Import tables of scores by other programs (CLIPScore, PAC-S, Polos, ...): CSV, TSV, JSON lines, Parquet.
 
     Long: a score a row, in the columns item, metric, value and, where there are several of a metric, dimension.
-    Wide: an item a row, and a column of numbers for each metric. Both may have candidate, references (or reference_1,
+    Wide: an item a row, and a column of numbers for each metric; or none, where analyze is to compute BLEU, ROUGE-L and
+    CIDEr of candidates and references. Both may have candidate, references (or reference_1,
     ...), ratings.DIMENSION or ratings.ANNOTATOR.DIMENSION, media, dataset, system. Empty values are left out and
     counted. Analysis joins the items to those of other runs by id.
 

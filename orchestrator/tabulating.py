@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.tables_place import tables_place
 from prompts.input_error import InputError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def tables_command(
     from outputs.tables.listing import list_tables
     from outputs.tables.several import load_runs
 
-    listed = [(run, list_tables(run)) for run in load_runs(folders, out)]
+    listed = [(run, list_tables(run)) for run in load_runs(folders, tables_place(out, folders))]
     if columns is not None:
         listed = [(run, [_find(tables, columns)]) for run, tables in listed]
     if as_json:

@@ -21,10 +21,11 @@ from outputs.run_summary import coverage_table, summarise, summary_page
 from outputs.similarity.section import report_similarity
 from outputs.tables.loading import LoadedRun
 from outputs.tables.several import load_runs
+from prompts.input_error import InputError
 
 SECTIONS: Sequence[tuple[str, frozenset[str], Callable[[Sequence[LoadedRun], Options], Report | None]]] = (
     ("judged", frozenset({"rse", "ask", "judge"}), report_judged),
-    ("similarity", frozenset({"rse", "ask"}), report_similarity),
+    ("similarity", frozenset({"rse", "ask", "manifest"}), report_similarity),
     ("ice", frozenset({"ice"}), report_identity),
     ("captions", frozenset({"gveval", "scores"}), report_captions),
 )
@@ -34,11 +35,13 @@ def analyze_runs(folders: Sequence[Path], options: Options | None = None, out: P
     """Read run folders and compute what they come to. The tables of each run are made on the way, in `out` if given.
 
     The document has `runs`, a summary of each, and a key for each section: `judged`, `similarity`, `ice`,
-    `ice_against_rse`, `captions`. Raises InputError for a folder that it cannot read, and for a folder that is named
-    twice.
+    `ice_against_rse`, `captions`. Raises InputError for a folder that it cannot read, for one that is named twice, and
+    for an option of a section that there is none of.
     """
+    options = Options() if options is None else options
     runs = load_runs(folders, out)
-    found = dict(_sections(runs, Options() if options is None else options))
+    _check_options(runs, options)
+    found = dict(_sections(runs, options))
     coverage = [coverage_table(run) for run in runs]
     summaries = [summarise(run, covered) for run, covered in zip(runs, coverage, strict=True)]
     document: dict[str, Any] = {"runs": summaries, **{name: report.document for name, report in found.items()}}
@@ -47,8 +50,21 @@ def analyze_runs(folders: Sequence[Path], options: Options | None = None, out: P
     return Report({"coverage": pl.concat(coverage), **tables}, document, page)
 
 
+def _check_options(runs: Sequence[LoadedRun], options: Options) -> None:
+    """Raise InputError for what was chosen of a section that the runs do not have: it would not count."""
+    jobs = {name: of for name, of, _ in SECTIONS}
+    for flag, chosen, section in (
+        ("--pair", options.pairs, "ice"),
+        ("--misleading", options.misleading, "ice"),
+        ("--protocol", options.protocols, "captions"),
+    ):
+        if chosen and not any(run.record.job in jobs[section] for run in runs):
+            wanted = " or ".join(sorted(jobs[section]))
+            raise InputError(f"is for runs of {wanted}, and there is none among these", field=flag)
+
+
 def _sections(runs: Sequence[LoadedRun], options: Options) -> Iterator[tuple[str, Report]]:
-    """The sections that the runs have; plain manifests have none."""
+    """The sections that the runs have."""
     found: dict[str, Report] = {}
     for name, jobs, make in SECTIONS:
         of_kind = [run for run in runs if run.record.job in jobs]

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 RESAMPLES = 2000
+MOST_RESAMPLES = 100_000
 TEXTS = 200
 EMBEDDINGS = "tfidf"
+KNOWN_EMBEDDINGS = (EMBEDDINGS, "minilm", "none")
 
 
 @dataclass(frozen=True, slots=True)

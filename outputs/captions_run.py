@@ -10,23 +10,23 @@ from typing import Any
 import polars as pl
 
 from outputs.analysis_options import Options
+from outputs.captions.agreement import human_agreement
 from outputs.captions.compared import COMPARISONS_SCHEMA, comparison_rows
 from outputs.captions.corpus import CORPUS_SCHEMA, corpus_table
 from outputs.captions.correlated import CORRELATIONS_SCHEMA, correlation_rows
 from outputs.captions.covered import COVERAGE_SCHEMA, coverage_table
 from outputs.captions.joining import CaptionSet, join_items
 from outputs.captions.judged import dimensions_of
+from outputs.captions.metric_names import METRICS
 from outputs.captions.metric_scores import METRIC_SCORES_SCHEMA, score_captions
+from outputs.captions.modes import MODES_SCHEMA, modes_table
 from outputs.captions.page import captions_page
 from outputs.captions.pairwise import PAIRWISE_SCHEMA, pairwise_table
 from outputs.captions.points import human_dimensions, points_of
 from outputs.captions.protocols import Protocol, chosen_protocols
 from outputs.captions.resampled import resample
 from outputs.captions.series import Series, held_against, series_of
-from outputs.captions.systems import system_rows
-from outputs.correlation import human_agreement
-from outputs.metric_names import METRICS
-from outputs.modes import MODES_SCHEMA, modes_table
+from outputs.captions.systems import resample_systems, system_comparison_rows, system_rows, systems_of
 from outputs.report import Report, records
 from outputs.tables.loading import LoadedRun
 
@@ -112,8 +112,13 @@ def _correlate(
             commons = resample(points, fitting, options)
             own = [commons[(at,)] for at in range(len(fitting))]
             segment = correlation_rows(captions, points, fitting, own, human, include_sampled=options.include_sampled)
-            correlations += segment + system_rows(captions, points, fitting, segment, options)
+            correlations += segment
             comparisons += comparison_rows(captions, points, fitting, commons, options)
+        systems = systems_of(captions, dimension)
+        if systems is not None:
+            commons = resample_systems(systems, fitting, options)
+            correlations += system_rows(captions, systems, fitting, commons, include_sampled=options.include_sampled)
+            comparisons += system_comparison_rows(captions, systems, fitting, commons, options)
     return correlations, comparisons
 
 

@@ -6,9 +6,10 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from outputs.report import number, page, percent, short_names, table
+from outputs.report import measure, number, page, percent, short_names, table
 
 _LINES_SHOWN = 40
+_NAMES_SHOWN = 4
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -48,8 +49,13 @@ def _score_lines(scores: Rows) -> Iterator[Sequence[object]]:
     short = _short(scores)
     most = sorted(scores, key=lambda row: -abs(row["difference"] or 0))[:_LINES_SHOWN]
     for row in (row for row in scores if row in most):
-        means = [number(row[name]) for name in ("mean_a", "mean_b", "difference", "low", "high")]
-        about = (row["stage"] or "-", _either(row, short), row["dimension"].replace("_", " "), row["both"])
+        means = [measure(row[name]) for name in ("mean_a", "mean_b", "difference", "low", "high")]
+        about = (
+            row["stage"] or "-",
+            f"{_either(row, short)}{_by_judge(row, scores)}",
+            row["dimension"].replace("_", " "),
+            row["both"],
+        )
         yield (*about, *means, percent(row["share_changed"]), number(row["p_holm"]))
 
 
@@ -67,13 +73,38 @@ def _notes(document: Mapping[str, Any]) -> Iterator[str]:
     for side in "ab":
         if document[f"only_{side}"]:
             yield f"{document[f'only_{side}']} rows are in {side.upper()} alone and left out."
-    short = _short(document["scores_moved"])
-    for row in document["scores_moved"]:
+    yield from _left_out(document["scores_moved"])
+    yield from _warnings(document)
+
+
+def _left_out(scores: Rows) -> Iterator[str]:
+    """Rows with a score on one side alone; dimensions of a model that are alike share a line."""
+    short = _short(scores)
+    alike: dict[tuple[str, int, int], list[str]] = {}
+    for row in scores:
         if row["only_a"] or row["only_b"]:
-            yield (
-                f"{_either(row, short)} {row['dimension']}: {row['only_a']} rows have a score in A alone, "
-                f"{row['only_b']} in B alone: left out of both means."
-            )
-    yield from sorted(
-        {row["warning"] for name in ("answers_changed", "scores_moved") for row in document[name]} - {None}
-    )
+            who = (f"{_either(row, short)}{_by_judge(row, scores)}", row["only_a"], row["only_b"])
+            alike.setdefault(who, []).append(row["dimension"])
+    for (model, only_a, only_b), dimensions in alike.items():
+        names = ", ".join(dict.fromkeys(dimensions))
+        yield f"{model} ({names}): {only_a} rows have a score in A alone, {only_b} in B alone: left out of both means."
+
+
+def _by_judge(row: Mapping[str, Any], scores: Rows) -> str:
+    """The judge, where there are several."""
+    several = len({(one["judge_a"], one["judge_b"]) for one in scores}) > 1
+    return f" by {row['judge_a']}" if several and row["judge_a"] else ""
+
+
+def _warnings(document: Mapping[str, Any]) -> Iterator[str]:
+    """What is doubtful, and where."""
+    where: dict[str, list[str]] = {}
+    for rows in (document["answers_changed"], document["scores_moved"]):
+        short = _short(rows)
+        for row in rows:
+            if row["warning"]:
+                dimension = f" {row['dimension']}" if "dimension" in row else ""
+                where.setdefault(row["warning"], []).append(f"{_either(row, short)}{dimension}")
+    for warning, names in where.items():
+        shown = ", ".join(dict.fromkeys(names[:_NAMES_SHOWN])) + (", ..." if len(names) > _NAMES_SHOWN else "")
+        yield f"{shown}: {warning}."

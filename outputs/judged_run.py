@@ -10,12 +10,13 @@ from outputs.judged.aspects import aspects_table
 from outputs.judged.differences import differences_table
 from outputs.judged.gathering import Judgements, gather
 from outputs.judged.judge_tables import judges_tables
+from outputs.judged.means import means_table
 from outputs.judged.pages import means_tables, reading_notes
 from outputs.judged.panels import MACRO, Panel, make_panels
-from outputs.means import means_table
-from outputs.report import Report, page, records
+from outputs.report import Report, cut_names, page, records, short_names
 from outputs.tables.loading import LoadedRun
 
+_MOST_NAMED = 3
 NAMES = {"rse": "RSE", "ask": "answers", "judge": "judgements"}
 
 
@@ -50,9 +51,9 @@ def _title(runs: Sequence[LoadedRun], panels: Sequence[Panel]) -> str:
     known.append(", ".join(run.name for run in runs))
     judges = {judge for panel in panels for judge in panel.judges}
     if len(judges) == 1:
-        known.append(f"judge {judges.pop()}")
+        known += [f"judge {name}" for name in cut_names(judges).values()]
     if len(panels) == 1:
-        known += [panels[0].prompt, f"against {panels[0].reference}" if panels[0].reference else ""]
+        known += [panels[0].prompt, *(f"against {name}" for name in cut_names([panels[0].reference]).values() if name)]
     return " | ".join([word for word in known if word] + (["SIMULATED"] if simulated else []))
 
 
@@ -70,7 +71,8 @@ def _notes(found: Judgements, panels: Sequence[Panel], tables: dict[str, pl.Data
         yield f"{shorter} judgements are of dialogues from which turns are left out, for an answer to them failed."
     own = found.rows.filter(pl.col("self_preference"))["judge"].unique().sort().to_list()
     if own:
-        yield f"* Self-preference: judges of answers of their own, or held against their own: {', '.join(own)}."
+        names = ", ".join(cut_names(own).values())
+        yield f"* Self-preference: judges of answers of their own, or held against their own: {names}."
 
 
 def _coverage_notes(means: pl.DataFrame, differences: pl.DataFrame) -> Iterator[str]:
@@ -79,12 +81,26 @@ def _coverage_notes(means: pl.DataFrame, differences: pl.DataFrame) -> Iterator[
         pairs = unequal.select("first", "second").unique().height
         yield f"Coverage is unequal: {pairs} pairs of models are compared over the items that both have."
     partial = means.filter(pl.col("dataset") == MACRO, pl.col("mean").is_null(), pl.col("items") > 0)
-    models = partial["model"].unique().sort().to_list()
+    models = list(cut_names(partial["model"].unique().sort()).values())
     if models:
         yield f"No Avg for want of a set's mean (a mean of some sets is not the mean of all): {', '.join(models)}."
-    nothing = means.filter(pl.col("items") == 0)["model"].unique().sort().to_list()
+    nothing = list(cut_names(means.filter(pl.col("items") == 0)["model"].unique().sort()).values())
     if nothing:
         yield f"Without one readable judgement in a table: {', '.join(name or '(no model)' for name in nothing)}."
-    rough = means.filter(pl.col("warning").is_not_null(), pl.col("items") > 0).height
-    if rough:
-        yield f"Intervals of {rough} means are missing or doubtful: the column warning says why."
+    yield from _doubtful(means.filter(pl.col("warning").is_not_null(), pl.col("items") > 0))
+
+
+def _doubtful(rows: pl.DataFrame) -> Iterator[str]:
+    """How many means have no interval that can be relied on, and of some of them why."""
+    if not rows.height:
+        return
+    short = short_names(rows["model"].unique().sort())
+    cells = rows.unique(["model", "dataset"], keep="first", maintain_order=True)
+    named = (
+        " ".join(word for word in (short[model] or "(no model)", f"({dataset})" if dataset else "") if word)
+        + f": {warning}"
+        for model, dataset, warning in cells.select("model", "dataset", "warning").head(_MOST_NAMED).iter_rows()
+    )
+    more = "; the others: column warning of the table means" if cells.height > _MOST_NAMED else ""
+    what = "Interval of 1 mean is" if rows.height == 1 else f"Intervals of {rows.height} means are"
+    yield f"{what} missing or doubtful: {'; '.join(named)}{more}."

@@ -30,20 +30,31 @@ class Matching:
 
 def match_rows(a: LoadedRun, b: LoadedRun) -> Matching:
     """The rows that two runs have in common. Raises InputError where there is no telling."""
+    names = _asked(a).select(BY_NAME).collect(), _asked(b).select(BY_NAME).collect()
+    found = _joined(*names, [BY_NAME])
+    if found is not None:
+        return _matching(found, "by their custom_id", names)
     rows = _places(a), _places(b)
     asked = f"by what they ask ({', '.join(('stage', 'dataset', 'item', *_TOLD[:4]))}"
     for columns, how in (
-        ([BY_NAME], "by their custom_id"),
         (["stage", "dataset", "item", *_TOLD, _SUBJECT], f"{asked}, model)"),
         (["stage", "dataset", "item", *_TOLD], f"{asked}), whatever the model"),
     ):
         found = _joined(*rows, columns)
         if found is not None:
-            return Matching(found, how, rows[0].height - found.height, rows[1].height - found.height)
+            return _matching(found, how, rows)
     raise InputError(
         "the two runs have no row in common: neither a custom_id, nor one question asked once in each",
         file=b.folder,
     )
+
+
+def _matching(found: pl.DataFrame, how: str, rows: tuple[pl.DataFrame, pl.DataFrame]) -> Matching:
+    return Matching(found, how, rows[0].height - found.height, rows[1].height - found.height)
+
+
+def _asked(run: LoadedRun) -> pl.LazyFrame:
+    return run.scan("requests").filter(pl.col("state") != "withdrawn")
 
 
 def _joined(a: pl.DataFrame, b: pl.DataFrame, columns: list[str]) -> pl.DataFrame | None:
@@ -62,12 +73,15 @@ def _joined(a: pl.DataFrame, b: pl.DataFrame, columns: list[str]) -> pl.DataFram
 def _places(run: LoadedRun) -> pl.DataFrame:
     told = pl.col("metadata").fill_null("{}")
     subject = told.str.json_path_match("$.model").fill_null(told.str.json_path_match("$.target"))
-    asked = run.scan("requests").filter(pl.col("state") != "withdrawn")
-    return asked.select(
-        BY_NAME,
-        "stage",
-        "dataset",
-        "item",
-        *(told.str.json_path_match(f"$.{name}").alias(name) for name in _TOLD),
-        subject.alias(_SUBJECT),
-    ).collect()
+    return (
+        _asked(run)
+        .select(
+            BY_NAME,
+            "stage",
+            "dataset",
+            "item",
+            *(told.str.json_path_match(f"$.{name}").alias(name) for name in _TOLD),
+            subject.alias(_SUBJECT),
+        )
+        .collect()
+    )

@@ -6,11 +6,12 @@ from typing import Any
 import polars as pl
 from rich.console import Group, RenderableType
 
-from outputs.report import count, plain, records, table
+from outputs.report import count, cut_names, plain, records, table
 from outputs.tables.loading import LoadedRun
 from prompts.records import Outcome
 
 _REASONS_SHOWN = 5
+_REASONS_KEPT = 100  # of the most frequent: some quote the answer
 _LINES_SHOWN = 24
 COVERAGE_SCHEMA: dict[str, type[pl.DataType]] = {
     "run": pl.String,
@@ -53,17 +54,17 @@ def coverage_table(run: LoadedRun) -> pl.DataFrame:
 
 def summarise(run: LoadedRun, coverage: pl.DataFrame) -> dict[str, Any]:
     """A run in plain JSON values: what was asked, answered and failed, and what became of the answers."""
-    reasons = run.scan("outcomes").select("reason").drop_nulls().collect()
+    reasons = run.scan("outcomes").select("reason").drop_nulls().collect()  # short, and only of what is not ok
     counts = run.counts
     return {
         "run": run.name,
         "folder": str(run.folder),
         "job": run.record.job,
         "simulated": run.record.simulated,
-        "imported": run.record.source.kind == "import",
+        "imported": run.record.source.kind == "import" or run.record.job == "scores",
         "requests": {"asked": counts.asked, "answered": counts.answered, "failed": counts.failed},
         "outcomes": {outcome.value: n for outcome in Outcome if (n := int(coverage[outcome.value].sum()))},
-        "reasons": count(reasons, "reason"),
+        "reasons": dict(list(count(reasons, "reason").items())[:_REASONS_KEPT]),
         "coverage": records(coverage.drop("run")),
     }
 
@@ -74,11 +75,13 @@ def summary_page(summary: Mapping[str, Any]) -> RenderableType:
     known += ["SIMULATED"] if summary["simulated"] else []
     known += ["imported"] if summary["imported"] else []
     requests, outcomes = summary["requests"], summary["outcomes"]
-    notes = [f"Requests: {requests['asked']} asked, {requests['answered']} answered, {requests['failed']} failed."]
+    left = requests["asked"] - requests["answered"] - requests["failed"]
+    ended = f"{requests['asked']} asked, {requests['answered']} answered, {requests['failed']} failed, {left} to go"
+    notes = [f"Requests: {ended}."] if requests["asked"] else ["Requests: none."]
     if outcomes:
         notes.append(f"Judgements: {', '.join(f'{name} {n}' for name, n in outcomes.items())}.")
     notes += [f"  {n} x {reason}" for reason, n in list(summary["reasons"].items())[:_REASONS_SHOWN]]
-    shown = [_coverage(summary["coverage"])] if len(summary["coverage"]) > 1 else []
+    shown = [_coverage(summary["coverage"])] if summary["coverage"] else []
     return Group(plain(" | ".join(known), style="bold"), *map(plain, notes), *shown)
 
 
@@ -87,10 +90,11 @@ def _coverage(rows: list[Mapping[str, Any]]) -> RenderableType:
     caption = "coverage: answers that could be read, of those asked for; answers that nothing reads count as they are"
     if len(kept) < len(rows):
         caption = f"the {len(kept)} least covered of {len(rows)}; {caption}"
+    names = cut_names(row["model"] for row in rows)
     lines = (
         (
             row["stage"] or "-",
-            row["model"],
+            names[row["model"]],
             f"{100 * row['coverage']:.1f} %",
             row["asked"],
             row["answered"],

@@ -14,9 +14,9 @@ from outputs.analysis import analyze_runs
 from outputs.analysis_options import Options
 from outputs.captions.correlated import CORRELATIONS_SCHEMA
 from outputs.captions.metric_scores import METRIC_SCORES_SCHEMA
+from outputs.captions.modes import MODES_SCHEMA
 from outputs.captions_run import report_captions
 from outputs.items import Item, Rating
-from outputs.modes import MODES_SCHEMA
 from outputs.report import Report, write_tables
 from outputs.run_record import PromptRecord
 from prompts.input_error import InputError
@@ -65,8 +65,8 @@ def test_answers_become_scores_and_correlations(folder: Path) -> None:
     assert tables["correlations"]["dimension"].to_list() == list(NAMES)
     assert tables["correlations"]["human_dimension"].to_list() == list(NAMES)
     row = tables["correlations"].row(0, named=True)
-    assert (row["metric"], row["n"], row["coverage"], row["left_out"]) == ("G-VEval ref-only ACCR", 4, 0.6, 1)
-    assert (row["rated"], row["asked"], row["ok"], row["items"], row["clusters"]) == (5, 5, 3, 2, 2)
+    assert (row["metric"], row["n"], row["coverage"], row["no_expectation"]) == ("G-VEval ref-only ACCR", 4, 0.6, 1)
+    assert (row["rated"], row["asked"], row["ok"], row["items"], row["left_out"], row["clusters"]) == (5, 5, 3, 2, 3, 2)
     assert row["human_tau_b"] == pytest.approx(100)
 
 
@@ -109,7 +109,7 @@ def test_sampled_scores_enter_by_choice(folder: Path) -> None:
     """A score without log probabilities is correlated only where that is asked for, and the page says so."""
     chosen = small(folder, Options(resamples=100, include_sampled=True))
     assert set(chosen.tables["correlations"]["n"]) == {6}
-    assert set(chosen.tables["correlations"]["left_out"]) == {0}
+    assert set(chosen.tables["correlations"]["no_expectation"]) == {0}
     assert "included, by choice" in page(chosen)
 
 
@@ -158,11 +158,11 @@ def test_a_request_about_an_unknown_item_is_an_error(folder: Path) -> None:
 
 
 def test_tables_are_written_as_parquet_and_csv(folder: Path) -> None:
-    """The tables come back from parquet as they were, with their types, and from CSV with their columns."""
+    """The tables come back from parquet with their types, without NaN, and from CSV with their columns."""
     report = small(folder)
     written = {path.name: path for path in write_tables(report.tables, folder)}
     assert dict(pl.read_parquet(written["metric_scores.parquet"]).schema) == METRIC_SCORES_SCHEMA
-    assert pl.read_parquet(written["correlations.parquet"]).equals(report.tables["correlations"])
+    assert pl.read_parquet(written["correlations.parquet"]).equals(report.tables["correlations"].fill_nan(None))
     assert pl.read_csv(written["metric_scores.csv"]).height == report.tables["metric_scores"].height
     assert pl.read_csv(written["correlations.csv"]).columns == list(CORRELATIONS_SCHEMA)
     assert dict(pl.read_parquet(written["modes.parquet"]).schema) == MODES_SCHEMA
@@ -252,7 +252,7 @@ def test_the_document_is_plain_and_complete(folder: Path) -> None:
 
 def test_a_folder_is_read_from_its_record_and_log(folder: Path) -> None:
     """`analyze_runs` finds the section by the run's job, and the items in its folder."""
-    judged_run(folder, [], ITEMS, job="scores")
+    judged_run(folder, [], ITEMS, job="scores", requests=0)
     report = analyze_runs([folder], FEW)
     assert report.document["captions"]["datasets"][0]["rated"] == len(ITEMS)
 

@@ -69,9 +69,9 @@ def test_imported_scores_meet_ratings_of_another_run(tmp_path: Path) -> None:
 
 
 def only_tau(order: list[int]) -> float:
-    from outputs.correlation import kendall
+    from outputs.statistics.kendall import kendall
 
-    return kendall(np.repeat(order, 2), [value for n in order for value in (n, n + 1)]).tau_b
+    return 100 * kendall(np.repeat(order, 2), [value for n in order for value in (n, n + 1)]).tau_b
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,17 @@ def test_runs_that_contradict_each_other_are_refused(
     """The same id with another caption, reference, rating or score is an error that names both runs."""
     runs = [imported_run(tmp_path / name, [scored("v", **keys)]) for name, keys in (("first", one), ("second", other))]
     with pytest.raises(InputError, match=rf"second: item 'v' has another .*{field}.*first"):
+        report_captions(runs, FEW)
+
+
+@pytest.mark.parametrize("keys", [{"score": 2.0}, {"candidate": "a cat"}])
+def test_a_contradiction_names_the_run_that_said_it_first(tmp_path: Path, keys: dict[str, Any]) -> None:
+    """A run that has the item, but nothing of what is contradicted, is not blamed."""
+    said: dict[str, Any] = {"score": 1.0, "candidate": "a dog"}
+    told: list[dict[str, Any]] = [{"rating": 1}, {name: said[name] for name in keys}, keys]
+    names = ("people", "right", "wrong")
+    runs = [imported_run(tmp_path / name, [scored("v", **its)]) for name, its in zip(names, told, strict=True)]
+    with pytest.raises(InputError, match=r"wrong: item 'v' has another .* than in .*right\b"):
         report_captions(runs, FEW)
 
 
@@ -190,7 +201,7 @@ def test_one_metric_alone_has_nobody_to_be_compared_with(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("score", "rating", "reason"),
-    [(1.0, None, "every score is the same"), (None, 1.0, "every rating is the same")],
+    [(1.0, None, "all scores are equal"), (None, 1.0, "all ratings are equal")],
 )
 def test_all_ties_are_a_reason_not_a_number(
     tmp_path: Path, score: float | None, rating: float | None, reason: str
@@ -348,4 +359,4 @@ def test_the_same_seed_gives_the_same_tables(tmp_path: Path) -> None:
     assert all(first[name].equals(again[name], null_equal=True) for name in ("correlations", "comparisons"))
     other = report(tmp_path / "c", captions(20), Options(resamples=100, seed=1)).tables["correlations"]
     assert other["tau_b"].to_list()[:3] == first["correlations"]["tau_b"].to_list()[:3]
-    assert other["tau_b_se"].to_list()[:3] != first["correlations"]["tau_b_se"].to_list()[:3]
+    assert other["tau_b_low"].to_list()[:3] != first["correlations"]["tau_b_low"].to_list()[:3]

@@ -506,9 +506,16 @@ def test_a_plain_manifest_is_analysed_as_far_as_it_goes(half: Workplace) -> None
     """`analyze` says what was asked, answered and failed, by model, where no prompt reads the answers."""
     ended = half.overnight("analyze", "out")
     assert ended.code == 0
-    assert "Requests: 3 asked, 2 answered, 1 failed." in ended.out
+    assert "Requests: 3 asked, 2 answered, 1 failed, 0 to go." in ended.out
     [covered] = half.overnight("analyze", "out", "--json").json["runs"][0]["coverage"]
     assert (covered["model"], covered["coverage"], covered["read"]) == ("lab/lab-1", 2 / 3, 0)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--pair", "a,b"), ("--misleading", "gpt"), ("--protocol", "ratings")])
+def test_an_option_of_no_section_is_refused(half: Workplace, option: str, value: str) -> None:
+    """What is chosen of an evaluation that the runs are not of is an error, not silently without effect."""
+    ended = half.overnight("analyze", "out", option, value)
+    assert (ended.code, option in ended.error, "there is none among these" in ended.error) == (2, True, True)
 
 
 def test_two_runs_are_compared(half: Workplace) -> None:

@@ -99,7 +99,15 @@ def test_scores_move_by_the_mean_over_common_rows(tmp_path: Path) -> None:
     assert (row["mean_a"], row["mean_b"]) == (2.0, pytest.approx(8 / 3))
     assert (row["difference"], row["share_changed"]) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
     assert row["low"] <= row["difference"] <= row["high"]
-    assert "m overall: 1 rows have a score in A alone, 0 in B alone: left out of both means." in shown(report)
+    assert "m (overall): 1 rows have a score in A alone, 0 in B alone: left out of both means." in shown(report)
+
+
+def test_a_judgement_that_failed_is_a_row_of_both(tmp_path: Path) -> None:
+    """What both runs asked is counted, though one of them, or both, never had an answer to it."""
+    a = made(tmp_path / "a", [answered(f"q{n}", "x") for n in range(4)], [score("q0", 1), score("q1", 2)])
+    b = made(tmp_path / "b", [answered(f"q{n}", "x") for n in range(4)], [score("q0", 1), score("q2", 2)])
+    row = only(compare_runs(a, b, QUICK), "scores_moved")
+    assert (row["rows"], row["both"], row["only_a"], row["only_b"]) == (4, 1, 1, 1)
 
 
 def test_nothing_readable_in_both_gives_no_number(tmp_path: Path) -> None:

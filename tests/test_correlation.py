@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from jobs.datasets import MSVD_DIMENSIONS, read_msvd_eval
+from outputs.captions.agreement import human_agreement
 from outputs.captions.points import human_dimensions, points_of
 from outputs.captions.protocols import Protocol, chosen_protocols, field_of
-from outputs.correlation import human_agreement, kendall, pearson, spearman
 from outputs.items import Item, Rating
+from outputs.statistics.correlations import pearson, spearman
+from outputs.statistics.kendall import kendall
 from prompts.input_error import InputError
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "MSVD-Eval.json"
@@ -43,25 +45,25 @@ def test_tau_equals_the_count_of_pairs(points: list[tuple[int, int]]) -> None:
     excess = sum(sign > 0 for sign in signs) - sum(sign < 0 for sign in signs)
     untied_x, untied_y = (sum(a != b for a, b in combinations(values, 2)) for values in (xs, ys))
     levels = min(len(set(xs)), len(set(ys)))
-    assert tau.tau_b == pytest.approx(100 * excess / math.sqrt(untied_x * untied_y))
-    assert tau.tau_c == pytest.approx(100 * 2 * excess / (len(points) ** 2 * (levels - 1) / levels))
+    assert tau.tau_b == pytest.approx(excess / math.sqrt(untied_x * untied_y))
+    assert tau.tau_c == pytest.approx(2 * excess / (len(points) ** 2 * (levels - 1) / levels))
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4)), min_size=2, max_size=30))
 def test_spearman_and_pearson_are_those_of_scipy(points: list[tuple[int, int]]) -> None:
-    """Both are x100, and NaN where a side is constant."""
+    """Both are NaN where a side is constant."""
     xs, ys = (np.array(side, dtype=np.float64) for side in zip(*points, strict=True))
     if np.ptp(xs) == 0 or np.ptp(ys) == 0:
         assert math.isnan(spearman(xs, ys))
         assert math.isnan(pearson(xs, ys))
         return
-    assert spearman(xs, ys) == pytest.approx(100 * stats.spearmanr(xs, ys).statistic, abs=1e-9)
-    assert pearson(xs, ys) == pytest.approx(100 * stats.pearsonr(xs, ys).statistic, abs=1e-9)
+    assert spearman(xs, ys) == pytest.approx(stats.spearmanr(xs, ys).statistic, abs=1e-12)
+    assert pearson(xs, ys) == pytest.approx(stats.pearsonr(xs, ys).statistic, abs=1e-12)
 
 
 def test_two_points_are_enough() -> None:
     """The smallest case that has an order has a tau."""
-    assert (kendall([1, 2], [1, 5]).tau_b, kendall([1, 2], [5, 1]).tau_c) == (100.0, -100.0)
+    assert (kendall([1, 2], [1, 5]).tau_b, kendall([1, 2], [5, 1]).tau_c) == (1.0, -1.0)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +71,9 @@ def test_two_points_are_enough() -> None:
     [
         ([], [], "fewer than 2 points"),
         ([1.0], [1.0], "fewer than 2 points"),
-        ([1.0, 1.0], [1.0, 2.0], "every score is the same"),
-        ([1.0, 2.0], [3.0, 3.0], "every rating is the same"),
-        ([1.0, math.nan], [1.0, 2.0], "not a number in the input"),
+        ([1.0, 1.0], [1.0, 2.0], "all scores are equal"),
+        ([1.0, 2.0], [3.0, 3.0], "all ratings are equal"),
+        ([1.0, math.nan], [1.0, 2.0], "a value is missing (NaN)"),
     ],
 )
 def test_undefined_tau_has_a_reason(xs: list[float], ys: list[float], reason: str) -> None:
@@ -163,21 +165,21 @@ def test_agreement_of_several_annotators_is_the_mean_over_pairs() -> None:
     """Each pair is compared over the items that both rated, and pairs are averaged."""
     items = [item("a", 1, 1, 3), item("b", 2, 2, 2), item("c", 3, 3, 1), item("d", 4, 4)]
     agreement = human_agreement(items, "accuracy")
-    assert agreement.tau_b == pytest.approx((100 - 100 - 100) / 3)
+    assert agreement.tau_b == pytest.approx((1 - 1 - 1) / 3)
     assert agreement.n == 4
 
 
 def test_agreement_without_a_second_annotator_says_so() -> None:
     """One annotator has nobody to agree with; people who always say the same have no tau."""
     assert human_agreement([item("a", 1), item("b", 2)], "accuracy").reason == "no item with two annotators"
-    assert human_agreement([item("a", 1, 2), item("b", 1, 3)], "accuracy").reason == "every rating is the same"
+    assert human_agreement([item("a", 1, 2), item("b", 1, 3)], "accuracy").reason == "all ratings are equal"
 
 
 @needs_real_data
 def test_msvd_eval_gives_the_published_agreement() -> None:
     """The inter-annotator tau-b of MSVD-Eval comes out per dimension as published."""
     items = list(read_msvd_eval(REAL))
-    found = {name: round(human_agreement(items, name).tau_b, 1) for name in MSVD_DIMENSIONS}
+    found = {name: round(100 * human_agreement(items, name).tau_b, 1) for name in MSVD_DIMENSIONS}
     assert found == {"accuracy": 74.4, "completeness": 62.0, "conciseness": 71.6, "relevance": 70.1, "average": 74.5}
 
 

@@ -15,8 +15,8 @@ from PIL import Image, ImageStat
 from jobs.gveval import PROMPTS, GVEvalJob
 from jobs.protocol import Answered, Request, Verdict
 from jobs.spec import LoadedSpec, load_spec, restore_spec
+from outputs.captions.metric_names import metric_name
 from outputs.items import Item
-from outputs.metric_names import metric_name
 from outputs.run_record import PromptRecord, RunRecord, Source
 from prompts.input_error import InputError
 from prompts.parsers import reader_for

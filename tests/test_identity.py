@@ -67,6 +67,17 @@ def test_without_second_judgements_strict_and_hard_are_not_known() -> None:
         assert "no second judgement" in found[measure]["warning"]
 
 
+def test_hits_are_not_counted_where_no_conflict_was_judged_again() -> None:
+    """They are null, not 0, and nothing is covered; a target without conflicts has none, which is known."""
+    found = rates([Asked(i, f"q{n}", n < 5) for i in (1, 2) for n in range(10)])
+    for measure in ("strict", "hard"):
+        row = found[measure]
+        assert [row[name] for name in ("hits", "templates_with_hits", "rate_over_all_rows")] == [None] * 3
+        assert (row["judged"], row["coverage"], row["rows"]) == (0, 0.0, 20)
+    none = rates([Asked(i, f"q{n}", False) for i in (1, 2) for n in range(10)])["strict"]
+    assert (none["hits"], none["coverage"], none["rate_over_all_rows"]) == (0, 1.0, 0.0)
+
+
 def test_targets_are_told_apart_and_one_without_judgements_has_no_rate() -> None:
     """Each target has its own rates; where nothing was judged there is NaN, not 0."""
     table = rates_table(rows_of([Asked(1, "a", True, False), Asked(1, "a", target="n")]))

@@ -132,3 +132,10 @@ def test_a_pair_that_names_no_two_targets_is_refused(pair: tuple[str, str], mess
     with pytest.raises(InputError) as raised:
         differences(asked, pair)
     assert message in str(raised.value)
+
+
+def test_a_pair_that_is_named_in_both_orders_stands_once() -> None:
+    """In the order in which it was named first, and not twice in the correction."""
+    found = differences(two(), ("base", "instruct"), ("instruct", "base"), ("lab/base", "lab/instruct"))
+    assert [(row["base"], row["measure"]) for row in found] == [("lab/base", m) for m in ("loose", "strict", "hard")]
+    assert found[0]["family"] == "loose: 1 named"

@@ -119,3 +119,22 @@ def test_many_rows_come_to_the_same(tmp_path: Path) -> None:
     report = report_identity([loaded(asked, tmp_path)], Options())
     assert report.tables["rates"]["rate"].to_list() == [pytest.approx(0.3)] * 3
     assert report.tables["rates"]["templates"].to_list() == [200] * 3
+
+
+def test_without_second_judgements_the_page_counts_the_conflicts_that_need_one(tmp_path: Path) -> None:
+    """Coverage of strict and hard is 0 of the conflicts, not the share of rows that need no second judgement."""
+    run = loaded([Asked(i, f"q{n}", n < 5) for i in (1, 2) for n in range(10)], tmp_path)
+    lines = [line for line in shown(report_identity([run], Options())).splitlines() if " strict " in line]
+    assert "0.0 % 0/10 conflicts" in lines[0]
+    assert "None" not in lines[0]
+
+
+def test_a_warning_has_one_line_with_all_that_it_is_about(tmp_path: Path) -> None:
+    """What it says, then the measures and of which targets and pairs; one template is not "1 templates"."""
+    run = loaded([*searched([9, 0, 0, 0], "a"), *searched([0, 0, 0, 0], "b")], tmp_path)
+    notes = report_identity([run], Options()).document["notes"]
+    about = [note for note in notes if "hits in " in note]
+    assert about == [
+        "no hits in 4 clusters: a bound, wider than need be: b (loose, strict, hard).",
+        "hits in 1 template at most: may hold less than 95 %: a - b (loose, strict, hard).",
+    ]

@@ -274,6 +274,22 @@ def test_a_bad_file_is_one_line_and_leaves_nothing(work: Workplace, name: str) -
     assert work.files("bad.jsonl") == set()
 
 
+def test_half_of_a_surrogate_pair_costs_no_answer(work: Workplace) -> None:
+    """An answer cut within a character is taken with U+FFFD in its place, and a note says where; pairs stay."""
+    cut = [r"\ud83d", r"\uDE00!", r"\ud83d\u0041", r"\ud83d\ud83d\ude00", r"\\ud83d", r"\ud83d\ude00"]
+    lines = [json.dumps(result(name)).replace(f'"content": "{name}"', f'"content": "hi {text}"')
+             for name, text in zip("abcdef", cut, strict=True)]  # fmt: skip
+    work.write("\n".join(lines).encode(), "out.jsonl")
+    ended = imported(work, "out.jsonl", "--json")
+    assert (ended.code, ended.json["answered"], ended.json["failed"]) == (0, 6, 0)
+    what = "results with half of a surrogate pair, which is no character: read as U+FFFD"
+    assert ended.json["notes"] == [f"out.jsonl: 4 {what}; the first is on line 1"]
+    assert texts(work) == {
+        "a": "hi \ufffd", "b": "hi \ufffd!", "c": "hi \ufffdA", "d": "hi \ufffd\U0001f600", "e": r"hi \ud83d",
+        "f": "hi \U0001f600",
+    }  # fmt: skip
+
+
 def test_a_mark_crlf_and_blank_lines_are_taken(work: Workplace) -> None:
     """A byte order mark, CRLF and blank lines change nothing, also where a line is read again by its place."""
     lines = [json.dumps(result(name)).encode() for name in "ab"]

@@ -93,12 +93,29 @@ def test_metrics_can_be_chosen(work: Workplace) -> None:
     assert work.overnight("import", "scores", "s.csv", "--metric", "no", "--out", "x").code == 2
 
 
+@pytest.mark.parametrize(
+    ("columns", "row", "note"),
+    [
+        ("candidate,reference_1,reference_2", "a dog,dog,a brown dog", "of the 1 of its 1 rows"),
+        ("candidate", "a dog", "of the 0 of its 1 rows"),
+        ("ratings.overall", "3", "1 have ratings"),
+    ],
+)
+def test_a_table_of_captions_or_ratings_alone(work: Workplace, columns: str, row: str, note: str) -> None:
+    """Without a metric the items are taken for what else is told of them, and a note says what can come of it."""
+    ended = imported(work, {"s.csv": f"item,{columns}\n7,{row}\n"}, "--json")
+    assert (ended.code, ended.json["items"]) == (0, 1)
+    assert note in ended.json["notes"][0]
+    assert items(work)["7"].scores == {}
+
+
 LONG = "item,metric,value\n"
 BAD: dict[str, tuple[str, str | bytes, str]] = {
     "no item": ("s.csv", "image_id,clip\na,1\n", "s.csv: item: the table has no such column; say which one it is: --c"),
     "no value": ("s.csv", "item,metric\na,clip\n", "s.csv: value: the table has no such column"),
     "no metric": ("s.csv", "item,value\na,1\n", "s.csv: metric: the table has no such column"),
     "no numbers": ("s.csv", "item,clip\na,x\n", "s.csv:2: has no column of numbers"),
+    "not captions": ("s.csv", "item,reference_1\na,x\n", "s.csv:2: has no column of numbers beside those that say wha"),
     "mixed": ("s.csv", "item,clip\na,0.5\nb,x\n", "s.csv:3: clip: a number is expected, as on line 2, not 'x'"),
     "nan first": ("s.csv", "item,clip\na,nan\nb,1\n", "s.csv:2: clip: a number is expected, as on line 3, not 'nan'"),
     "nan": ("s.csv", f"{LONG}a,clip,NaN\n", "s.csv:2: value: a number is expected, not 'NaN'"),
@@ -139,6 +156,13 @@ def test_nan_in_parquet_is_told_from_null(work: Workplace) -> None:
     pl.DataFrame({"item": ["a", "b", "c"], "clip": [None, 1.0, float("nan")]}).write_parquet(work.folder / "s.parquet")
     ended = work.overnight("import", "scores", "s.parquet", "--out", work.run_folder)
     assert ended.error == "s.parquet:3: clip: NaN is no score; leave the value out (null)"
+
+
+def test_nan_in_parquet_is_no_id(work: Workplace) -> None:
+    """NaN in the column of the ids is named with that column, whatever it is called, as no id."""
+    pl.DataFrame({"caption": [1.0, float("nan")], "clip": [0.5, 1.0]}).write_parquet(work.folder / "s.parquet")
+    ended = work.overnight("import", "scores", "s.parquet", "--column", "item=caption", "--out", work.run_folder)
+    assert (ended.code, ended.error) == (2, "s.parquet:2: caption: NaN is no id")
 
 
 def test_columns_that_are_not_there_are_refused(work: Workplace) -> None:

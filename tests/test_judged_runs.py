@@ -176,7 +176,7 @@ def test_many_models_with_long_names_fit_the_page(tmp_path: Path) -> None:
     shown = page(section(judged_run(tmp_path / "a", rows)))
     assert max(map(len, shown.splitlines())) <= 100
     assert "more sets in the table means" in shown
-    assert shown.count("a-rather-long-name") == 20
+    assert shown.partition("items: those")[0].count("a-rather-long-name") == 20
 
 
 def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
@@ -200,3 +200,34 @@ def test_unequal_coverage_is_said(tmp_path: Path) -> None:
     """Where pairs are compared over fewer items than their means are over."""
     report = section(judged_run(tmp_path / "a", grid({"a": [1, 2, 3], "b": [1, 2, None], "c": [1, 2, None]})))
     assert "Coverage is unequal: 2 pairs of models" in said(report)
+
+
+def test_a_model_without_a_test_has_no_letter(tmp_path: Path) -> None:
+    """Nothing readable is not alike: n/a, and the page says that no test was possible."""
+    report = section(judged_run(tmp_path / "a", grid({"a": [1, 2, 3], "b": [1, 2, 2], "c": [None] * 3})))
+    lines = [line.split() for line in page(report).splitlines() if "%" in line]
+    assert {line[0]: line[-1] for line in lines if line[0] in "abc"} == {"a": "a", "b": "a", "c": "n/a"}
+    assert "no test was possible, for want of items in common with another: c" in said(report)
+
+
+def test_pairs_without_a_common_item_are_said_to_be_untested(tmp_path: Path) -> None:
+    """Two that were each tested against a third only share its letter, which says nothing of them."""
+    values: dict[str, list[float | None]] = {"a": [1, 2, 3, 4], "b": [1, 2, None, None], "c": [None, None, 3, 4]}
+    assert "A shared letter says nothing of 1 pair" in said(section(judged_run(tmp_path / "a", grid(values))))
+
+
+def test_doubtful_intervals_are_named(tmp_path: Path) -> None:
+    """Up to three models with their sets, and why; the rest is left to the table."""
+    few = section(judged_run(tmp_path / "a", grid({"p/a": [1, 2, 3]})))
+    assert "Interval of 1 mean is missing or doubtful: a (arena): few clusters (3)" in said(few)
+    many = said(section(judged_run(tmp_path / "b", grid({name: [1, 2, 3] for name in "abcde"}))))
+    assert many.count("(arena): ") == 3
+    assert "the others: column warning of the table means" in many
+
+
+def test_endless_names_are_cut_on_the_page(tmp_path: Path) -> None:
+    """Thousands of characters are a line or two; the tables have all of them."""
+    names = ["x" * 5000, "x" * 5000 + "y"]
+    report = section(judged_run(tmp_path / "a", grid({name: [1, 2, 3] for name in names}, judge=f"p/{'j' * 5000}")))
+    assert len(page(report).splitlines()) < 40
+    assert report.tables["means"]["model"].to_list() == names

@@ -12,8 +12,8 @@ import pytest
 from outputs.analysis_options import Options
 from outputs.judged.asked import ASKED_SCHEMA, read_told, should_be_judged
 from outputs.judged.gathering import Judgements, gather
+from outputs.judged.means import MEANS_SCHEMA, means_table
 from outputs.judged.panels import ALL_JUDGES, MACRO, POOLED, macro_mean, make_panels
-from outputs.means import MEANS_SCHEMA, means_table
 from outputs.tables.columns import SCORES
 from tests.harness.judgements import Row, asked, grid, judged, judged_run, requests
 

@@ -1,6 +1,7 @@
 """BLEU, ROUGE-L and CIDEr beside the field's reference implementation, on the same tokens."""
 
 import math
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -75,6 +76,29 @@ def test_made_up_captions_score_as_there_whatever_fits_into_memory(cells: int, m
 def test_texts_longer_than_a_machine_word_score_as_there() -> None:
     """A reference of more than 64 words is compared in full, also beside short ones."""
     assert_equal(made_up(seed=2, rows=12, words=30, longest=200))
+
+
+def test_texts_too_long_for_tables_score_as_there() -> None:
+    """A candidate of 4,000 words beside short references, and a long reference beside short ones, equal to 1e-12."""
+    [(short, references), (other, _)] = made_up(seed=3, rows=2, words=30, longest=12)
+    long = " ".join(candidate for candidate, _ in made_up(seed=4, rows=400, words=60, longest=20))
+    assert_equal([(long, references), (short, [other, long]), (other, references)])
+
+
+def test_memory_goes_with_the_number_of_words() -> None:
+    """A caption of a megabyte is scored, and takes some kilobytes for each thousand words, not their square."""
+    candidates, references = [" ".join(["a b c d"] * 50_000), "a x"], [["a b c d e", "q"], ["a y"]]
+    tracemalloc.start()
+    found = bleu(candidates, references)
+    rouge, ciders = (metric(candidates, references) for metric in (rouge_l, cider))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000_000
+    shares = np.array([4, 3, 2, 1]) / (200_000 - np.arange(4))
+    np.testing.assert_allclose(found.captions[0], np.cumprod(shares) ** (1 / np.arange(1, 5)), rtol=1e-8)
+    precision, recall = 4 / 200_000, 4 / 5
+    assert rouge[0] == pytest.approx((1 + 1.44) * precision * recall / (recall + 1.44 * precision))
+    assert ciders[0] == 0  # the difference of length alone leaves nothing
 
 
 def test_references_that_rows_share_count_once_for_each_row() -> None:

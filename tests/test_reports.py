@@ -11,7 +11,7 @@ from rich.console import Console
 from orchestrator.api import run
 from outputs.analysis import analyze_runs
 from outputs.judged.panels import MACRO, POOLED
-from outputs.report import Report, short_names, write_tables
+from outputs.report import Report, short_names, table, write_tables
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "jobs" / "examples"
 
@@ -66,3 +66,42 @@ async def test_an_ice_run_has_rates_with_intervals(folder: Path) -> None:
 def test_names_are_short_only_where_they_stay_different() -> None:
     """A provider's name goes where the rest tells the models apart."""
     assert short_names(["a/m", "b/m", "b/n", "o"]) == {"a/m": "a/m", "b/m": "b/m", "b/n": "n", "o": "o"}
+
+
+def test_tables_of_an_earlier_analysis_do_not_stay(tmp_path: Path) -> None:
+    """What an analysis no longer makes is gone from its folder, other files stay; NaN is null there."""
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "mine.csv").write_text("x")
+    write_tables({"a": pl.DataFrame({"x": [1.0]}), "b": pl.DataFrame({"x": [1.0]})}, tmp_path)
+    write_tables({"c": pl.DataFrame({"x": [1.0]})}, tmp_path, "compare")
+    write_tables({"b": pl.DataFrame({"x": [float("nan")]})}, tmp_path)
+    there = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert there == {"b.csv", "b.parquet", "c.csv", "c.parquet", "mine.csv", "analyze.json", "compare.json"}
+    assert pl.read_parquet(tmp_path / "tables" / "b.parquet")["x"].to_list() == [None]
+
+
+def test_headings_are_shown_as_they_are() -> None:
+    """A dataset may be called like markup or an escape: a table shows it and does not follow it."""
+    console = Console(file=io.StringIO(), width=80, color_system="truecolor", force_terminal=True)
+    console.print(table("", ("model", "[/red]x", "[red]d", "\x1b[2J", "two\nlines"), [("m", 1, 2, 3, 4)]))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert all(text in shown for text in ("[/red]x", "[red]d", "two", "lines"))
+    assert "\x1b[2J" not in shown
+
+
+def test_long_names_are_cut_and_stay_different() -> None:
+    """At most sixty characters, with an ellipsis; those that begin alike end in a digest, whatever their order."""
+    long, other, lone = (f"p/{'x' * 5000}{end}" for end in ("", "y", "")), f"p/{'x' * 5000}z", f"p/{'w' * 61}"
+    names = [*dict.fromkeys(long), other, lone, f"{'v' * 59}…", "v" * 70]
+    found = short_names(names)
+    assert max(map(len, found.values())) == 60
+    assert len(set(found.values())) == len(names)
+    assert found[lone] == f"{'w' * 59}…"
+    assert found == short_names(names[::-1])
+
+
+def test_a_name_without_its_provider_is_not_the_whole_name_of_another() -> None:
+    """Where one model's name is another's with a provider before it, both keep what tells them apart."""
+    found = short_names(["q/y/z", "y/z", "w/z"])
+    assert len(set(found.values())) == 3

@@ -13,7 +13,9 @@ from outputs.analysis_options import Options
 from outputs.judged.panels import MACRO
 from outputs.report import Report
 from outputs.similarity.section import report_similarity
+from outputs.tables.loading import LoadedRun
 from tests.harness.answer_runs import Answers, answer_run
+from tests.harness.table_runs import table_run
 
 QUICK = Options(resamples=200)
 SAID = {
@@ -297,3 +299,34 @@ def test_many_models_fit_the_page(tmp_path: Path) -> None:
     assert "matrices of 13 models are in the table" in shown(more)
     assert more.tables["similarities"].height == 4 * 13 * 12 / 2
     assert isinstance(more.tables["structure"], pl.DataFrame)
+
+
+def manifest(folder: Path, rows: list[tuple[str, str | None, str]], job: str = "manifest") -> LoadedRun:
+    """A run of a plain manifest: (provider/model, item, answer)."""
+    requests, responses = [], []
+    for seq, (model, item, text) in enumerate(rows, 1):
+        provider, _, name = model.partition("/")
+        told = json.dumps({"item": item} if item else {})
+        asked = {"stage": "", "item": item, "dataset": "", "state": "answered", "metadata": told}
+        requests.append({"seq": seq, "provider": provider, "model": name, **asked})
+        responses.append({"seq": seq, "request": seq, "counts": True, "text": text})
+    (folder).mkdir()
+    (folder / "items.jsonl").write_bytes(b"")
+    return table_run(folder, {"requests": requests, "responses": responses}, job=job)
+
+
+def test_models_of_a_manifest_are_compared_where_they_answered_one_item(tmp_path: Path) -> None:
+    """Rows whose metadata name an item are answers of provider/model; of two answers to one item the first counts."""
+    rows = [(model, f"i{k}", SAID["a"]) for model in ("p/a", "q/a") for k in range(3)]
+    run = manifest(tmp_path / "run", [*rows, ("p/a", "i0", "Another thing."), ("p/a", None, "No item.")])
+    found = report_similarity([run], QUICK)
+    assert found is not None
+    assert pair(found, a="p/a", b="q/a")["mean"] == 1
+    assert pair(found, a="p/a", b="q/a")["prompts"] == 3
+    assert "matched by the item" in shown(found)
+
+
+@pytest.mark.parametrize("second", [("p/a", "i1"), ("p/b", "i1"), ("p/b", None)])
+def test_a_manifest_without_a_common_item_has_no_section(tmp_path: Path, second: tuple[str, str | None]) -> None:
+    """One model, no item, or no item that two models answered: nothing is reported."""
+    assert report_similarity([manifest(tmp_path / "run", [("p/a", "i0", "x"), (*second, "x")])], QUICK) is None

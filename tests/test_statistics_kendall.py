@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
-from outputs.statistics.correlations import resampled_pearson, resampled_spearman
+from outputs.statistics.correlations import pearson, resampled_pearson, resampled_spearman
 from outputs.statistics.kendall import kendall, resampled_taus
 from outputs.statistics.resampling import Floats
 
@@ -146,3 +146,20 @@ def test_other_correlations_are_nan_in_a_constant_resample(one: object) -> None:
     """A resample in which only one value of the scores was drawn has no correlation, whatever rounding leaves."""
     scores, ratings = [0.1, 0.1, 0.1, 7.3], [1.0, 2.0, 4.0, 3.0]
     assert np.isnan(one(scores, ratings)(np.array([[1.0, 1, 2, 0], [0, 0, 0, 3], [0, 0, 0, 0]]))).all()  # type: ignore[operator]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [5e-310, 1e-300, 1e-160, 1e160, 1e300])
+def test_pearson_is_the_same_at_any_scale(scale: float) -> None:
+    """Values whose squares vanish or overflow have the correlation that ordinary ones have, in resamples too."""
+    scores, ratings = made(50, levels=5)
+    weights = np.stack([np.ones(50), *drawn(50, 3)])
+    usual = resampled_pearson(scores, ratings)(weights)[:, 0]
+    near = 1e-9 if scale > 1e-305 else 1e-3  # below, few digits are left
+    assert pearson(scores * scale, ratings) == pytest.approx(pearsonr(scores, ratings).statistic, rel=near)
+    assert resampled_pearson(ratings, scores * scale)(weights)[:, 0] == pytest.approx(usual, rel=near)
+
+
+def test_an_infinite_value_has_no_pearson() -> None:
+    """NaN, not a number made of what is left."""
+    assert math.isnan(pearson([1.0, math.inf, 2.0], [1.0, 2.0, 3.0]))

@@ -120,7 +120,7 @@ def test_what_an_interval_cannot_say_it_says_so(values: list[float], clusters: l
 
 
 def test_a_small_stratum_has_the_error_of_its_own_size() -> None:
-    """The error of the mean of two strata's means is the textbook's, s / sqrt(n) of each, and the small one is named."""
+    """The error of the mean of two strata's means is the textbook's, s / sqrt(n) of each; the small one is named."""
     rng = np.random.default_rng(3)
     sizes, values = (40, 3), rng.normal(size=43)
     of = np.repeat([0, 1], sizes)

@@ -6,7 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from outputs.tables import parquet
 from outputs.tables.columns import TABLES
+from outputs.tables.loading import load_run
 from tests.harness.log_writing import LogWriter, chat
 from tests.harness.workplace import Workplace
 
@@ -98,3 +100,36 @@ def test_hostile_names_are_shown_and_not_obeyed(work: Workplace, tmp_path: Path)
     assert [path.parent.name for path in tmp_path.rglob("made.json")] == [
         path.name for path in (tmp_path / "out").iterdir()
     ]
+
+
+@pytest.mark.parametrize("name", ["[ab]", "a*", "?", "[", "~", "k=1"])
+def test_a_folder_is_no_pattern(work: Workplace, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is in a path, tables are made, listed and scanned of that run, not of those whose names would match."""
+    monkeypatch.setattr(parquet, "PART_ROWS", 2)
+    for folder, many in (("a", 3), ("ab", 4), (name, 5)):
+        log = LogWriter(work.folder / "gl" / folder).record()
+        for _ in range(many):
+            log.answer(log.request())
+        work.overnight("tables", f"gl/{folder}")
+    run = load_run(Path("gl") / name)
+    run.scan("requests").collect().write_parquet(work.folder / "gl" / name / "tables" / "own.parquet")
+    ended = work.overnight("tables", f"gl/{name}", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    rows = {table["name"]: table["rows"] for table in ended.json[0]["tables"]}
+    assert (rows["requests"], rows["responses"], rows["own"]) == (5, 5, 5)
+    assert set(run.scan("requests").collect()["run"]) == {name}
+
+
+@pytest.mark.parametrize("command", [("tables",), ("analyze",), ("compare", "other")])
+def test_tables_do_not_go_into_another_run(work: Workplace, log: LogWriter, command: tuple[str, ...]) -> None:
+    """A run folder as --out is refused and left as it is; where it is the only run itself, nothing else is meant."""
+    for name in ("other", "third"):
+        LogWriter(work.folder / name).record()
+    before = work.files()
+    ended = work.overnight(*command, "night", "--out", "third")
+    what = "is a run folder, which keeps tables of that run alone: give another --out"
+    assert (ended.code, ended.error, work.files()) == (2, f"third: {what}", before)
+    if command != ("compare", "other"):
+        assert work.overnight(*command, "night", "--out", "night").code == 0
+        assert not (log.folder / "night").exists()
+        assert (log.folder / "tables" / "scores.parquet").exists()

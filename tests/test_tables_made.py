@@ -58,14 +58,13 @@ def test_simulated_is_remembered(log: LogWriter) -> None:
     assert load_run(log.folder).record.simulated
 
 
-@pytest.mark.parametrize("change", ["log", "record", "edit", "missing", "cut", "made", "name", "format"])
+@pytest.mark.parametrize("change", ["log", "record", "edit", "missing", "cut", "made", "format"])
 def test_tables_are_made_anew_where_anything_changed(
     log: LogWriter, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More log, another record, an edited line, a table that is gone or cut, another format: they are made again."""
     load_run(log.folder)
     before, place = stamps(log), log.folder / "tables"
-    name = None
     match change:
         case "log":
             log.request()
@@ -82,15 +81,23 @@ def test_tables_are_made_anew_where_anything_changed(
             (place / "scores.parquet").write_bytes(b"PAR1")
         case "made":
             (place / MADE).write_bytes(b'{"format": "x"')
-        case "name":
-            name = "another"
         case "format":
             record = msgspec.json.decode((place / MADE).read_bytes())
             (place / MADE).write_bytes(msgspec.json.encode(record | {"format": 0}))
-    run = load_run(log.folder, name=name)
+    run = load_run(log.folder)
     assert not stamps(log) & before
-    assert set(run.scan("requests").collect()["run"]) == {name or "night"}
+    assert set(run.scan("requests").collect()["run"]) == {"night"}
     assert run.scan("responses").collect()["text"].to_list() == ["not" if change == "edit" else "yes"]
+
+
+def test_a_run_that_is_called_otherwise_keeps_its_tables(log: LogWriter) -> None:
+    """Another name stands in what is read; the files keep the run's own, and are not made again for it."""
+    load_run(log.folder)
+    before = stamps(log)
+    run = load_run(log.folder, name="another")
+    assert stamps(log) == before
+    assert set(run.scan("requests").collect()["run"]) == {run.name} == {"another"}
+    assert set(pl.read_parquet(run.tables["requests"])["run"]) == {"night"}
 
 
 def test_tables_may_go_elsewhere(log: LogWriter, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from jobs.imports.half_surrogates import without_halves
 from jobs.manifest import nesting
 from outputs.records import NULL
 from prompts.input_error import InputError, split_fault
@@ -50,7 +51,8 @@ _decode = msgspec.json.Decoder(BatchLine).decode
 
 
 def read_batch_line(path: Path, number: int, text: bytes) -> BatchLine:
-    """A line of a batch result. Raises InputError naming file, line and field."""
+    """A line of a batch result, halves of surrogate pairs replaced. Raises InputError naming file, line and field."""
+    text = without_halves(text)
     if text.count(b"[") + text.count(b"{") > _MOST_NESTED and nesting(text) > _MOST_NESTED:
         raise InputError(f"nested too deeply: {_MOST_NESTED} levels at most", file=path, line=number)
     try:

@@ -17,6 +17,7 @@ import orjson
 from jobs.imports.batch_answers import Told, read_result, read_told
 from jobs.imports.batch_lines import BatchLine, read_batch_line
 from jobs.imports.files import check_files, read_json_lines
+from jobs.imports.half_surrogates import without_halves
 from jobs.imports.rows import (
     ELSEWHERE,
     IMPORTED,
@@ -148,12 +149,18 @@ class BatchImport:
 
     def _read(self, file: int, path: Path) -> int:
         rows = 0
+        halved: list[int] = []
         for number, offset, text in read_json_lines(path):
             rows += 1
             line = read_batch_line(path, number, text)
+            if without_halves(text) != text:
+                halved.append(number)
             self._take(line, _Place(file, number, offset, line.failed))
         if not rows:
             self.found.notes.append(f"{path} is empty")
+        if halved:
+            what = "results with half of a surrogate pair, which is no character: read as U+FFFD"
+            self.found.notes.append(f"{path}: {len(halved):,} {what}; the first is on line {halved[0]}")
         return rows
 
     def _take(self, line: BatchLine, place: _Place) -> None:

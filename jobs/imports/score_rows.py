@@ -77,7 +77,7 @@ def read_score_rows(path: Path, renamed: Mapping[str, str]) -> Iterator[ScoreRow
     _check_renamed(renamed)
     ours = {column: name for name, column in renamed.items()}
     if path.suffix.lower() == ".parquet":
-        _refuse_nan(path)
+        _refuse_nan(path, renamed.get(ITEM, ITEM))
     checked = False
     for line, row in read_rows(path):
         if not checked:
@@ -127,7 +127,7 @@ def _check_present(path: Path, row: Mapping[str, Any], renamed: Mapping[str, str
             raise InputError(what, file=path, field=name)
 
 
-def _refuse_nan(path: Path) -> None:
+def _refuse_nan(path: Path, item: str) -> None:
     """Raise InputError for NaN, which a Parquet file tells apart from a missing value."""
     import polars as pl
     from polars.exceptions import PanicException, PolarsError
@@ -139,8 +139,7 @@ def _refuse_nan(path: Path) -> None:
             found = table.select(pl.col(name).is_nan().fill_null(False).arg_max(), any=pl.col(name).is_nan().any())
             for place, any_nan in found.collect().iter_rows():
                 if any_nan:
-                    raise InputError(
-                        "NaN is no score; leave the value out (null)", file=path, line=place + 1, field=name
-                    )
+                    what = "NaN is no id" if name == item else "NaN is no score; leave the value out (null)"
+                    raise InputError(what, file=path, line=place + 1, field=name)
     except (PolarsError, PanicException, OSError):
         return  # said by who reads the rows

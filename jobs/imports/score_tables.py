@@ -1,7 +1,8 @@
 """The import `scores`: tables of scores that other programs gave captions (CLIPScore, PAC-S, Polos and others).
 
 A long table has a score a row: `item`, `metric`, `value`, and where there are several of a metric `dimension`. A wide
-one has an item a row, and a column of numbers for each metric. Both may say more of the item: `candidate`,
+one has an item a row, and a column of numbers for each metric, or none where it says what metrics can be computed of
+(`candidate`, `references`) or people's `ratings`. Both may say more of the item: `candidate`,
 `references`, `ratings`, `media` and `ratings_kind` as in a table of captions, `dataset`, `system`. An empty value is
 left out and counted, never 0.
 """
@@ -67,7 +68,7 @@ class ScoresImport:
             else:
                 self._take_wide(rows, self._columns(path, rows))
             self.found.files.append(SourceFile(path, len(rows), digest, "long" if long else "wide"))
-        if not any(scored.scores for scored in self._items.values()):
+        if not any(scored.scores or _tells(scored.item) for scored in self._items.values()):
             raise InputError("holds no score", file=paths[0])
         if without := sum(not scored.scores for scored in self._items.values()):
             self.found.left_out["items without any score, kept for what else is told of them"] += without
@@ -132,7 +133,10 @@ class ScoresImport:
         places[dimension] = f"{row.path}:{row.line}"
 
     def _columns(self, path: Path, rows: Sequence[ScoreRow]) -> list[str]:
-        """The columns of a wide table that are metrics: those named, else all that hold numbers."""
+        """The columns of a wide table that are metrics: those named, else all that hold numbers.
+
+        Empty where there is none, but items are told of.
+        """
         names = list(dict.fromkeys(chain.from_iterable(row.others for row in rows)))
         for metric in self._metrics:
             if metric not in names:
@@ -141,10 +145,32 @@ class ScoresImport:
         for name in [name for name, numbers in kinds.items() if numbers is None]:
             self.found.left_out[f"{name}: a column without a value"] += 1
         found = list(self._metrics) or [name for name, numbers in kinds.items() if numbers]
-        if not found:
-            what = "has no column of numbers beside those that say what an item is: no metric is in it"
+        if not found and not any(_tells(row.about()) for row in rows):
+            what = (
+                "has no column of numbers beside those that say what an item is: no metric is in it, and neither "
+                "captions nor ratings; say which column has them, as in --column candidate=COLUMN and "
+                "--column reference_1=COLUMN, or --column ratings.overall=COLUMN"
+            )
             raise InputError(what, file=path, line=rows[0].line)
+        if not found:
+            self.found.notes.append(f"{path}: no metric is in it; {_told(rows)}")
         return found
+
+
+def _tells(item: Item) -> bool:
+    """Whether there is something to score, or to hold scores against."""
+    return bool(item.candidate or item.ratings)
+
+
+def _told(rows: Sequence[ScoreRow]) -> str:
+    """What a table without metrics is good for."""
+    items = [row.about() for row in rows]
+    usable = sum(bool(item.candidate and item.references) for item in items)
+    rated = sum(bool(item.ratings) for item in items)
+    return (
+        f"analyze computes BLEU, ROUGE-L and CIDEr of the {usable} of its {len(items)} rows that have a candidate and "
+        f"references; {rated} have ratings"
+    )
 
 
 def _holds_numbers(rows: Sequence[ScoreRow], name: str) -> bool | None:

@@ -1,5 +1,6 @@
 """The table `metric_coverage`: how many captions each metric scored, and what became of the others."""
 
+from math import isfinite
 from typing import Any
 
 import polars as pl
@@ -52,7 +53,7 @@ def _row(about: dict[str, Any], scores: pl.DataFrame, rated: set[str]) -> dict[s
         "used": int(first["used"].sum()),
         "outcomes": _counted(first, "outcome"),
         "reasons": _counted(first, "reason", _REASONS) or None,
-        "mean": mean if isinstance(mean, float) else float("nan"),
+        "mean": mean if isinstance(mean, float) and isfinite(mean) else float("nan"),
         "simulated": bool(first["simulated"].any()),
     }
 

@@ -1,14 +1,17 @@
 """The captions of several runs as one: items of the same id are the same item, whichever run has what of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from outputs.captions.metric_names import reader_name
 from outputs.captions.protocols import Field, field_of
 from outputs.items import Item
-from outputs.metric_names import reader_name
 from outputs.tables.loading import LoadedRun
 from prompts.input_error import InputError
 
@@ -57,7 +60,7 @@ def join_items(runs: Sequence[LoadedRun]) -> list[CaptionSet]:
     for place, run in enumerate(runs):
         for name, item in run.items().items():
             if name in items:
-                items[name] = _merged(items[name], item, runs[places[name][0]], run)
+                items[name] = _merged(items[name], item, [runs[before] for before in places[name]], run)
             else:
                 items[name] = item
             places.setdefault(name, []).append(place)
@@ -91,12 +94,14 @@ def _groups(runs: int, shared: Any) -> list[int]:
     return first
 
 
-def _merged(one: Item, other: Item, run: LoadedRun, next_run: LoadedRun) -> Item:
+def _merged(one: Item, other: Item, before: Sequence[LoadedRun], next_run: LoadedRun) -> Item:
+    """`one` is what the runs `before` said together of the item."""
     changes: dict[str, Any] = {}
     for field in _ALIKE:
         ours, theirs = getattr(one, field), getattr(other, field)
         if ours and theirs and _comparable(ours) != _comparable(theirs):
-            what = f"item {one.item!r} has another value of {field!r} than in {run.folder}"
+            said = _who_said(one, before, attrgetter(field))
+            what = f"item {one.item!r} has another value of {field!r} than in {said}"
             raise InputError(what, file=next_run.folder)
         changes[field] = ours or theirs
     for field in _FIRST:
@@ -104,7 +109,7 @@ def _merged(one: Item, other: Item, run: LoadedRun, next_run: LoadedRun) -> Item
     kinds = {item.ratings_kind for item in (one, other) if item.ratings} or {one.ratings_kind}
     changes["ratings_kind"] = ", ".join(sorted(kinds))
     changes["fields"] = {**other.fields, **one.fields}
-    changes["scores"] = _merged_scores(one, other, run, next_run)
+    changes["scores"] = _merged_scores(one, other, before, next_run)
     return msgspec.structs.replace(one, **changes)
 
 
@@ -114,11 +119,23 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-def _merged_scores(one: Item, other: Item, run: LoadedRun, next_run: LoadedRun) -> dict[str, dict[str, float]]:
+def _who_said(one: Item, before: Iterable[LoadedRun], of: Callable[[Item], Any]) -> Path:
+    """The folder of the first run that says this of the item."""
+    return next(run.folder for run in before if of(run.items()[one.item]))
+
+
+def _has_score(metric: str, dimension: str, item: Item) -> bool:
+    return dimension in item.scores.get(metric, {})
+
+
+def _merged_scores(
+    one: Item, other: Item, before: Sequence[LoadedRun], next_run: LoadedRun
+) -> dict[str, dict[str, float]]:
     found = {metric: dict(values) for metric, values in one.scores.items()}
     for metric, values in other.scores.items():
         for dimension, value in values.items():
             if (known := found.setdefault(metric, {}).setdefault(dimension, value)) != value and known == known:
-                what = f"item {one.item!r} has another {metric} ({dimension}) than in {run.folder}: {value} and {known}"
+                said = _who_said(one, before, partial(_has_score, metric, dimension))
+                what = f"item {one.item!r} has another {metric} ({dimension}) than in {said}: {value} and {known}"
                 raise InputError(what, file=next_run.folder)
     return found

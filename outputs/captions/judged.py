@@ -1,10 +1,8 @@
 """What judges' answers give captions: one row for each item that a judge was asked for and each dimension."""
 
-from collections.abc import Sequence
-
 import polars as pl
 
-from outputs.metric_names import METRICS, samples_of
+from outputs.captions.metric_names import METRICS, samples_of
 from outputs.run_record import RunRecord
 from outputs.tables.loading import LoadedRun
 from prompts.input_error import InputError
@@ -98,8 +96,3 @@ def _check_known(run: LoadedRun, asked: pl.DataFrame) -> None:
     unknown = next((name for name in asked["item"] if name not in items), None)
     if unknown is not None or asked["item"].null_count():
         raise InputError(f"a request is about item {unknown!r}, which the run's items.jsonl has not", file=run.folder)
-
-
-def judges_of(asked: pl.DataFrame) -> Sequence[str]:
-    """The judges of a run, in the order in which they were first asked."""
-    return asked["judge"].unique(maintain_order=True).to_list()

@@ -7,8 +7,8 @@ import polars as pl
 
 from outputs.captions.joining import CaptionSet
 from outputs.captions.judged import judged_scores, takes_sampled
+from outputs.captions.metric_names import METRICS, metric_name
 from outputs.items import Item
-from outputs.metric_names import METRICS, metric_name
 from outputs.tables.loading import LoadedRun
 
 JUDGED, COMPUTED, IMPORTED = "judged", "computed", "imported"

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from outputs.captions.page_names import Names, names_of
 from outputs.captions.page_tables import comparison_tables, correlation_tables, pairwise_tables
-from outputs.report import number, page, percent, plain, short_names, table
+from outputs.report import measure, page, percent, plain, short_names, table
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -43,7 +43,7 @@ def _dataset(document: Mapping[str, Any], about: Mapping[str, Any]) -> Renderabl
     shown = [_coverage(its["metric_coverage"], names)] if its["metric_coverage"] else []
     shown += correlation_tables(its["correlations"], names)
     shown += pairwise_tables(its["pairwise"], names)
-    shown += comparison_tables(its["comparisons"], about, names)
+    shown += comparison_tables(its["comparisons"], names)
     shown += _corpus(its["corpus"])
     return page(" | ".join(title), shown, _notes(about, its, names))
 
@@ -52,7 +52,7 @@ def _coverage(rows: Rows, names: Names) -> Table:
     caption = "coverage: captions with a score; used: those that enter correlations; mean: over the used"
     shown = (
         (names(row), row["source"], percent(row["coverage"]), f"{row['ok']}/{row['items']}", row["used"],
-         number(row["mean"]), row["outcomes"])
+         measure(row["mean"]), row["outcomes"])
         for row in rows
     )  # fmt: skip
     return table(caption, ("metric", "source", "coverage", "scored", "used", "mean", "outcomes"), shown, words=2)
@@ -61,7 +61,7 @@ def _coverage(rows: Rows, names: Names) -> Table:
 def _corpus(rows: Rows) -> Iterator[Table]:
     there = [row for row in rows if row["value"] is not None]
     if there:
-        shown = ((row["metric"], row["system"] or "all", number(row["value"], 4), row["captions"]) for row in there)
+        shown = ((row["metric"], row["system"] or "all", measure(row["value"], 4), row["captions"]) for row in there)
         caption = "one value for all captions (CIDEr 0 to 10, others 0 to 1)"
         yield table(caption, ("metric", "system", "value", "captions"), shown, words=2)
 
@@ -108,7 +108,7 @@ def _notes(about: Mapping[str, Any], its: Mapping[str, Rows], names: Names) -> I
 
 def _of_correlations(rows: Rows, names: Names) -> Iterator[str]:
     """What is not as it should be, each once with the dimensions that it holds for."""
-    if any(row["left_out"] for row in rows):
+    if any(row["no_expectation"] for row in rows):
         yield "Left out: scores without an expectation over log probabilities (mode split or no_logprobs)."
     if any(row["include_sampled"] for row in rows):
         yield "Scores without an expectation are included, by choice, as the sampled integers."
@@ -116,7 +116,7 @@ def _of_correlations(rows: Rows, names: Names) -> Iterator[str]:
     for row in rows:
         level = f"{row['level']} level"
         for what, why in ((f"no correlation, {level}", row["ok"] and row["reason"]), (level, row["warning"]),
-                          ("no agreement between annotators", row["human_reason"])):  # fmt: skip
+                          (f"no agreement between annotators, {level}", row["human_reason"])):  # fmt: skip
             if why:
                 metrics, dimensions = found.setdefault(f"{why} ({what})", ({}, {}))
                 metrics[names(row)] = dimensions[row["human_dimension"]] = None

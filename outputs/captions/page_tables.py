@@ -5,11 +5,13 @@ from typing import Any
 
 from rich.table import Table
 
+from outputs.captions.correlated import SYSTEM
 from outputs.captions.page_names import Names
 from outputs.report import number, percent, table
 
 Rows = Sequence[Mapping[str, Any]]
 _TAUS = {"tau_b": "tau-b", "tau_c": "tau-c"}
+_UNEQUAL = "; not all over the same captions, so the order is no ranking: metrics are held against each other below"
 _HEADLINE = ("average", "overall")  # what comparisons are shown of, where it was rated
 
 
@@ -26,27 +28,30 @@ def _correlation(kind: tuple[str, str, str], rows: Rows, names: Names) -> Table:
     tau = rows[0]["published"] if rows else "tau_b"
     clusters = max((row["clusters"] for row in rows), default=0)
     caption = f"people's {dimension}, {level} level, protocol {protocol}: x100, 95 % intervals over {clusters} clusters"
+    caption += _UNEQUAL if len({row["items"] for row in rows}) > 1 else ""
     ranked = sorted(rows, key=lambda row: _descending(row[tau]))
     shown = [
         (names(row), *(number(row[key]) for key in _TAUS), _interval(row[f"{tau}_low"], row[f"{tau}_high"]),
-         number(row["spearman"], 1), number(row["pearson"], 1), row["n"], percent(row["coverage"]))
+         number(row["spearman"], 1), number(row["pearson"], 1), row["n"], row["items"], percent(row["coverage"]))
         for row in ranked
     ]  # fmt: skip
-    if rows and rows[0]["human_tau_b"] is not None and level == "segment":
+    if rows and rows[0]["human_tau_b"] is not None:
         human = (number(rows[0]["human_tau_b"]), number(rows[0]["human_tau_c"]))
-        shown.append(("between annotators (ceiling)", *human, "", "", "", rows[0]["human_n"], ""))
-    headings = ("metric", *_TAUS.values(), f"{_TAUS[tau]} interval", "rho", "r", "n", "coverage")
+        shown.append(("between annotators (ceiling)", *human, "", "", "", "", rows[0]["human_n"], ""))
+    points = "systems" if level == SYSTEM else "n"
+    headings = ("metric", *_TAUS.values(), f"{_TAUS[tau]} interval", "rho", "r", points, "captions", "coverage")
     return table(caption, headings, shown)
 
 
-def comparison_tables(rows: Rows, about: Mapping[str, Any], names: Names) -> Iterator[Table]:
+def comparison_tables(rows: Rows, names: Names) -> Iterator[Table]:
     """The best metric against each other one, by the average of what people rated where there is one."""
     rated = list(dict.fromkeys(row["human_dimension"] for row in rows))
     if not rated:
         return
     headline = next((name for name in _HEADLINE if name in rated), rated[0])
-    for protocol in about["protocols"]:
-        its = [row for row in rows if row["human_dimension"] == headline and row["protocol"] == protocol]
+    of_headline = [row for row in rows if row["human_dimension"] == headline]
+    for level, protocol in dict.fromkeys((row["level"], row["protocol"]) for row in of_headline):
+        its = [row for row in of_headline if (row["level"], row["protocol"]) == (level, protocol)]
         defined = [row for row in its if row["reason"] is None]
         if not defined:
             continue
@@ -60,8 +65,9 @@ def comparison_tables(rows: Rows, about: Mapping[str, Any], names: Names) -> Ite
             if all(row[f"first_{key}"] == value for key, value in best.items())
         )  # fmt: skip
         caption = (
-            f"{names(best)} less the others, people's {headline}, protocol {protocol}: on the captions that both "
-            f"scored; p: two-sided PERM-BOTH, Holm over all {first['pairs']} pairs; out: rated, but scored by one alone"
+            f"{names(best)} less the others, people's {headline}, {level} level, protocol {protocol}: on the captions "
+            f"that both scored; p: two-sided {first['test']}; Holm over all {first['pairs']} pairs; out: rated, but "
+            "scored by one alone"
         )
         headings = ("against", _TAUS[first["statistic"]], "interval", "p", "p (Holm)", "common", "out")
         yield table(caption, headings, shown)

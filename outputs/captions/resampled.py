@@ -4,7 +4,7 @@ A metric's own correlation is over the items that it has; two metrics are compar
 metrics that are wanted over the same items are resampled together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -22,24 +22,37 @@ TAUS = ("tau_b", "tau_c")
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """Metrics over the same points, `kept` (points,) of all; `column`: the first of the two of a metric's taus."""
+    """Metrics over the same points, `kept` (points,) of all; at system level these are captions.
+
+    `column`: the first of the two of a metric's taus.
+    """
 
     kept: NDArray[np.bool_]
     column: dict[int, int]
     drawn: Resampled
 
     def interval(self, metric: int, tau: str) -> Interval:
-        """Of a metric's tau, x100."""
-        return _hundredfold(self.drawn.interval(self.column[metric] + TAUS.index(tau)))
+        """Of a metric's tau, x100, and within what a tau can be."""
+        return _hundredfold(self.drawn.interval(self.column[metric] + TAUS.index(tau)), most=1.0)
 
     def difference(self, first: int, second: int, tau: str) -> Interval:
         """Of the first metric's tau less the second's, x100, paired."""
         at = TAUS.index(tau)
-        return _hundredfold(self.drawn.difference(self.column[first] + at, self.column[second] + at))
+        return _hundredfold(self.drawn.difference(self.column[first] + at, self.column[second] + at), most=2.0)
 
 
 def resample(points: Points, series: Sequence[Series], options: Options) -> dict[tuple[int, ...], Common]:
-    """The taus of metrics by their places: (place,) over its own items, (first, second) over those that both have."""
+    """The taus of metrics over captions, by `over_common`."""
+    return over_common(series, lambda mask, places: _common(points, series, mask[points.item], places, options))
+
+
+def over_common(
+    series: Sequence[Series], taus: Callable[[NDArray[np.bool_], Sequence[int]], Common]
+) -> dict[tuple[int, ...], Common]:
+    """Metrics by their places: (place,) over its own items, (first, second) over those that both have.
+
+    `taus` makes them of a mask (items,) and the places of the metrics that are wanted over these items.
+    """
     used = [one.used for one in series]
     masks: dict[tuple[int, ...], NDArray[np.bool_]] = {(at,): used[at] for at in range(len(series))}
     masks |= {(a, b): used[a] & used[b] for a, b in combinations(range(len(series)), 2)}
@@ -48,9 +61,7 @@ def resample(points: Points, series: Sequence[Series], options: Options) -> dict
         wanted.setdefault(mask.tobytes(), []).append(key)
     found: dict[tuple[int, ...], Common] = {}
     for keys in wanted.values():
-        kept = masks[keys[0]][points.item]
-        common = _common(points, series, kept, sorted({at for key in keys for at in key}), options)
-        found |= dict.fromkeys(keys, common)
+        found |= dict.fromkeys(keys, taus(masks[keys[0]], sorted({at for key in keys for at in key})))
     return found
 
 
@@ -70,6 +81,6 @@ def _of(series: Series, items: NDArray[np.int64]) -> Floats:
     return series.values[items]
 
 
-def _hundredfold(found: Interval) -> Interval:
-    numbers = ("estimate", "low", "high", "standard_error")
-    return replace(found, **{name: 100 * getattr(found, name) for name in numbers})
+def _hundredfold(found: Interval, most: float) -> Interval:
+    low, high = 100 * max(found.low, -most), 100 * min(found.high, most)
+    return replace(found, estimate=100 * found.estimate, low=low, high=high, standard_error=100 * found.standard_error)

@@ -1,95 +1,132 @@
-"""System level: each system's mean score against the mean of what people said of its captions."""
+"""System level: each system's mean score against the mean of what people said of its captions.
+
+A system's mean is over its rated captions that the metric scored; two metrics are compared over those that both did.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from outputs.analysis_options import Options
-from outputs.captions.correlated import SYSTEM
+from outputs.captions.agreement import human_agreement
+from outputs.captions.compared import compared_pairs
+from outputs.captions.correlated import SYSTEM, about_points, about_series, correlated, said_of
 from outputs.captions.joining import CaptionSet
-from outputs.captions.points import Points
-from outputs.captions.resampled import TAUS
+from outputs.captions.points import Points, points_of
+from outputs.captions.protocols import Protocol
+from outputs.captions.resampled import Common, over_common
 from outputs.captions.series import Series
-from outputs.correlation import kendall, pearson, spearman, undefined
-from outputs.statistics.resampling import Floats, Statistic, bootstrap, weighted_means
+from outputs.statistics.kendall import undefined
+from outputs.statistics.resampling import Floats, bootstrap
+from outputs.statistics.systems import perm_both_systems, resampled_system_taus, system_means
 
 FEW = 10  # systems: below, any order comes up by chance
+_TEST = "PERM-BOTH by caption, standardised"
+
+
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """`name`, `rating`, `cluster` (items,); `rated` (items,): whether people rated it and it names its system."""
+
+    points: Points
+    name: NDArray[np.str_]
+    rating: Floats
+    cluster: NDArray[np.int64]
+    rated: NDArray[np.bool_]
+
+
+def systems_of(captions: CaptionSet, dimension: str) -> Systems | None:
+    """The rated captions of each system; None where captions do not name two. A caption counts once in its system's
+    mean, with the mean of its ratings, whatever the protocol.
+    """
+    items = list(captions.items.values())
+    name = np.array([item.system for item in items], dtype=np.str_)
+    if len(set(name) - {""}) < 2:
+        return None
+    points = points_of(items, dimension, Protocol.AVERAGED)
+    rating, cluster = np.full(len(items), math.nan), np.zeros(len(items), dtype=np.int64)
+    rating[points.item], cluster[points.item] = points.rating, points.cluster
+    return Systems(points, name, rating, cluster, points.rated & (name != ""))
+
+
+def resample_systems(systems: Systems, series: Sequence[Series], options: Options) -> dict[tuple[int, ...], Common]:
+    """The taus of metrics over systems, by `over_common`, under resampling of pictures or clips: systems stay."""
+
+    def taus(mask: NDArray[np.bool_], places: Sequence[int]) -> Common:
+        kept = mask & systems.rated
+        values = np.stack([series[at].values[kept] for at in places], axis=1)
+        statistic = resampled_system_taus(values, systems.rating[kept], systems.name[kept])
+        drawn = bootstrap(statistic, systems.cluster[kept], resamples=options.resamples, seed=options.seed)
+        return Common(kept, {at: 2 * column for column, at in enumerate(places)}, drawn)
+
+    return over_common(series, taus)
 
 
 def system_rows(
     captions: CaptionSet,
-    points: Points,
+    systems: Systems,
     series: Sequence[Series],
-    segment: Sequence[dict[str, Any]],
+    commons: Mapping[tuple[int, ...], Common],
+    *,
+    include_sampled: bool,
+) -> list[dict[str, Any]]:
+    """Rows of `correlations`, one for each metric, over its own captions."""
+    human = human_agreement(captions.items.values(), systems.points.dimension, by_system=True)
+    about = {"level": SYSTEM, **about_points(captions, systems.points, human, include_sampled=include_sampled)}
+    return [
+        about | about_series(systems.rated, one) | _row(systems, one, commons[(at,)], at)
+        for at, one in enumerate(series)
+    ]
+
+
+def system_comparison_rows(
+    captions: CaptionSet,
+    systems: Systems,
+    series: Sequence[Series],
+    commons: Mapping[tuple[int, ...], Common],
     options: Options,
 ) -> list[dict[str, Any]]:
-    """`segment`, the rows of the same metrics caption by caption, made anew of systems; none where there are not two.
+    """Rows of `comparisons`, one for each pair of metrics, over the captions that both scored."""
+    tau = captions.field.tau
 
-    A system's means are over its captions that have both the metric's score and ratings. Intervals are over pictures or
-    clips, with the same systems.
-    """
-    items = list(captions.items.values())
-    systems = sorted({item.system for item in items if item.system})
-    if len(systems) < 2:
-        return []
-    rating = _mean_ratings(points, len(items))
-    names = np.array([item.system for item in items])
-    cluster = np.zeros(len(items), dtype=np.int64)
-    cluster[points.item] = points.cluster
-    return [row | _row(one, rating, names, systems, cluster, options) for one, row in zip(series, segment, strict=True)]
+    def test(one: Series, other: Series, common: Common) -> dict[str, Any]:
+        kept = common.kept
+        names, ratings = systems.name[kept], systems.rating[kept]
+        means, rated = [system_means(each.values[kept], names) for each in (one, other)], system_means(ratings, names)
+        reason = undefined(means[0], rated) or undefined(means[1], rated)
+        p = math.nan
+        if reason is None:
+            p = perm_both_systems(
+                one.values[kept], other.values[kept], ratings, names, variant=tau,
+                permutations=options.resamples, seed=options.seed,
+            )  # fmt: skip
+        said = few_systems(len(rated))
+        return {"items": int(kept.sum()), "n": len(rated), "p": p, "reason": reason, "warning": said}
 
-
-def _mean_ratings(points: Points, items: int) -> Floats:
-    count = np.bincount(points.item, minlength=items)
-    total = np.bincount(points.item, weights=points.rating, minlength=items)
-    means: Floats = np.divide(total, count, out=np.full(items, np.nan), where=count > 0)
-    return means
-
-
-def _row(
-    series: Series, rating: Floats, names: Any, systems: Sequence[str], cluster: Any, options: Options
-) -> dict[str, Any]:
-    both = series.used & ~np.isnan(rating) & (names != "")
-    there = [name for name in systems if (both & (names == name)).any()]
-    of = [both & (names == name) for name in there]
-    scores = np.array([series.values[its].mean() for its in of])
-    ratings = np.array([rating[its].mean() for its in of])
-    tau, reason = kendall(scores, ratings), undefined(scores, ratings)
-    found: dict[str, Any] = {"n": len(there), "items": int(both.sum()), "clusters": len(np.unique(cluster[both]))}
-    found |= {"tau_b": tau.tau_b, "tau_c": tau.tau_c, "reason": reason}
-    found |= {"spearman": spearman(scores, ratings), "pearson": pearson(scores, ratings)}
-    warnings = [f"only {len(there)} systems"] if len(there) < FEW else []
-    bounds = {f"{name}_{end}": math.nan for name in TAUS for end in ("low", "high", "se")}
-    if reason is None:
-        columns = np.stack([names[both] == name for name in there], axis=1)
-        taus = _system_taus(series.values[both], rating[both], columns)
-        drawn = bootstrap(taus, cluster[both], resamples=options.resamples, seed=options.seed)
-        for at, name in enumerate(TAUS):
-            interval = drawn.interval(at)
-            ends = {"low": interval.low, "high": interval.high, "se": interval.standard_error}
-            bounds |= {f"{name}_{end}": 100 * value for end, value in ends.items()}
-            warnings += [interval.warning] if interval.warning and interval.warning not in warnings else []
-    return {**found, **bounds, "level": SYSTEM, "warning": "; ".join(warnings) or None}
+    about = {"protocol": systems.points.protocol.value, "level": SYSTEM, "test": _TEST}
+    about |= {"dataset": captions.name, "human_dimension": systems.points.dimension, "statistic": tau}
+    return [about | row for row in compared_pairs(series, systems.rated, commons, tau, test)]
 
 
-def _system_taus(scores: Floats, ratings: Floats, systems: Any) -> Statistic:
-    """Columns (tau_b, tau_c) of the systems' means; `systems` (items, systems): which system an item is of."""
-    of_scores, of_ratings = (weighted_means(np.where(systems, values[:, None], np.nan)) for values in (scores, ratings))
-    upper = np.triu_indices(systems.shape[1], 1)
-
-    def taus(weights: Floats) -> Floats:
-        x, y = of_scores(weights), of_ratings(weights)
-        signs_x, signs_y = (np.sign(means[:, upper[0]] - means[:, upper[1]]) for means in (x, y))
-        net, n = (signs_x * signs_y).sum(axis=1), systems.shape[1]
-        untied = (signs_x != 0).sum(axis=1) * (signs_y != 0).sum(axis=1)
-        levels = np.minimum(_distinct(x), _distinct(y)).astype(np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.stack([net / np.sqrt(untied), 2 * net / (n**2 * (levels - 1) / levels)], axis=1)
-
-    return taus
+def few_systems(systems: int) -> str | None:
+    """What is said where there are few."""
+    return f"only {systems} systems" if systems < FEW else None
 
 
-def _distinct(means: Floats) -> Any:
-    return 1 + (np.diff(np.sort(means, axis=1), axis=1) != 0).sum(axis=1)
+def _row(systems: Systems, series: Series, common: Common, at: int) -> dict[str, Any]:
+    kept = common.kept
+    names = systems.name[kept]
+    scores, ratings = system_means(series.values[kept], names), system_means(systems.rating[kept], names)
+    reason, few = undefined(scores, ratings), few_systems(len(scores))
+    found: dict[str, Any] = {
+        "n": len(scores),
+        "items": int(kept.sum()),
+        "clusters": len(np.unique(systems.cluster[kept])),
+        "reason": series.reason if reason and series.reason else reason,
+    }
+    warnings = [*([few] if few and len(scores) else []), *([] if reason else said_of(common, at))]
+    return found | correlated(scores, ratings, common, at, warnings)

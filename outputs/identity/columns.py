@@ -34,8 +34,8 @@ _SHARE: Schema = {
     "low": pl.Float64,  # of the 95 % interval
     "high": pl.Float64,
     "standard_error": pl.Float64,  # linearised, over templates
-    "hits": pl.Int64,
-    "judged": pl.Int64,  # rows with the judgements that the measure needs
+    "hits": pl.Int64,  # null, as are the two others that count them, where no conflict was judged again
+    "judged": pl.Int64,  # rows with the judgements that the measure needs; 0 where no conflict was judged again
     "rows": pl.Int64,
     "coverage": pl.Float64,  # judged / rows
     "rate_over_all_rows": pl.Float64,  # hits / rows: a lower bound

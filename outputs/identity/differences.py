@@ -20,6 +20,7 @@ from scipy.special import stdtr
 
 from outputs.identity.columns import DIFFERENCES, MEASURES
 from outputs.identity.shares import COUNTS, cluster_counts, rates_of, undefined
+from outputs.report import numbered
 from outputs.statistics.intervals import Floats, Places, spread
 from outputs.statistics.permutation import holm
 from prompts.input_error import InputError
@@ -39,7 +40,8 @@ def differences_table(rows: pl.DataFrame, pairs: Iterable[Pair] = ()) -> pl.Data
     Names are those of targets, with or without their provider. Raises InputError for one that is unknown or ambiguous.
     """
     targets = rows["target"].unique(maintain_order=True).to_list()
-    named = list(dict.fromkeys(_known(pair, targets) for pair in pairs))
+    known = [_known(pair, targets) for pair in pairs]
+    named = [pair for place, pair in enumerate(known) if set(pair) not in map(set, known[:place])]  # as named first
     every = list(combinations(targets, 2)) if len(targets) <= MOST_TARGETS else []
     if {frozenset(pair) for pair in every} <= {frozenset(pair) for pair in named}:
         every = []
@@ -105,11 +107,12 @@ def _compare(rows: pl.DataFrame, pair: Pair, named: bool) -> Iterator[dict[str, 
 
 def _common(base: pl.DataFrame, instruct: pl.DataFrame) -> tuple[str, list[pl.DataFrame]]:
     """How the two are paired, and their rows that are in common."""
-    shared = base.join(instruct, on="template_sha256", how="semi")
+    shared = base.join(instruct, on="template_sha256", how="semi")  # of which only the heights count
     back = instruct.join(base, on="template_sha256", how="semi")
     mostly = min(shared.height / max(base.height, 1), back.height / max(instruct.height, 1)) >= _MOST_OF
     by, keys = (BY_BOTH, ["template_sha256", "question"]) if mostly else (BY_QUESTION, ["question"])
-    return by, [base.join(instruct, on=keys, how="semi"), instruct.join(base, on=keys, how="semi")]
+    sides = (base, instruct), (instruct, base)
+    return by, [one.join(other, on=keys, how="semi", maintain_order="left") for one, other in sides]
 
 
 def _difference(sides: Sequence[pl.DataFrame]) -> dict[str, Any]:
@@ -150,7 +153,7 @@ def _interval(difference: float, sides: Sequence[pl.DataFrame]) -> dict[str, Any
 
 def _jackknife(sides: Sequence[pl.DataFrame]) -> tuple[Floats, Places]:
     """The difference without each cluster, and which stratum each is of."""
-    both = sides[0].join(sides[1], on="cluster", how="full", coalesce=True)
+    both = sides[0].join(sides[1], on="cluster", how="full", coalesce=True).sort("cluster")  # sums need one order
     names = [list(COUNTS), [f"{name}_right" for name in COUNTS]]
     counts = [both.select(pl.col(some).fill_null(0)).to_numpy().astype(np.float64) for some in names]
     rates = [rates_of(one.sum(axis=0) - one) for one in counts]
@@ -160,4 +163,8 @@ def _jackknife(sides: Sequence[pl.DataFrame]) -> tuple[Floats, Places]:
 
 
 def _doubt(with_hits: int) -> str | None:
-    return f"hits in {with_hits} templates at most: may hold less than 95 %" if with_hits < FEW_WITH_HITS else None
+    return (
+        f"hits in {numbered(with_hits, 'template')} at most: may hold less than 95 %"
+        if with_hits < FEW_WITH_HITS
+        else None
+    )

@@ -1,17 +1,18 @@
 """The page of an identity analysis: coverage, rates, then what they are by, how they grow, and how targets differ."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 from rich.table import Table
 
 from outputs.identity.columns import MEASURES
-from outputs.report import number, percent, short_names, table
+from outputs.report import number, numbered, percent, short_names, table
 
 Row = Mapping[str, Any]
 _MOST = 40  # lines of a table on the page
+_MOST_NAMES = 6  # of what a note is about
 _POINTS = 4  # of the growth
 _BY = (("field", "language"), ("operator", "level"))  # the others are in the table only
 _PREFIXED = ("level",)  # whose values say too little by themselves
@@ -55,14 +56,22 @@ def _rates(rows: pl.DataFrame, short: Mapping[str, str]) -> Table:
         "share of its second judgements that find a claim; interval: 95 %, by template; s.e.: over templates"
     )
     headings = ("target", "measure", "rate", "interval", "s.e.", "hits", "coverage", "templates")
+    conflicts = dict(rows.filter(pl.col("measure") == "loose").select("target", "hits").iter_rows())
     lines = (
         (
             short[row["target"]], row["measure"], number(row["rate"]), _interval(row), number(row["standard_error"]),
-            row["hits"], _part(row["judged"], row["rows"]), f"{row['templates_with_hits']} of {row['templates']}",
+            *_counted(row, conflicts[row["target"]]),
         )
         for row in rows.iter_rows(named=True)
     )  # fmt: skip
     return _table(caption, headings, lines, 2)
+
+
+def _counted(row: Row, conflicts: int) -> tuple[object, str, str]:
+    """Hits, coverage and templates; where no conflict was judged again, coverage is of these."""
+    if row["hits"] is None:
+        return "n/a", f"{_part(0, conflicts)} conflicts", f"n/a of {row['templates']}"
+    return row["hits"], _part(row["judged"], row["rows"]), f"{row['templates_with_hits']} of {row['templates']}"
 
 
 def _interval(row: Row) -> str:
@@ -138,29 +147,36 @@ def notes_shown(document: Mapping[str, Any]) -> Iterator[str]:
     short = short_names(dict.fromkeys(row["target"] for row in document["rates"]))
     for row in document["rules"]:
         unknown = f", {row['unknown']} unknown" if row["unknown"] else ""
-        counted = f"{row['misleading']} of {row['templates']} templates{unknown}"
+        counted = f"{row['misleading']} of {numbered(row['templates'], 'template')}{unknown}"
         yield f"{row['run']}: misleading rule ({row['source']}): {row['rule']}: {counted}."
     for row in document["rates"]:
         if row["measure"] == "loose" and row["judged"] < row["rows"]:
             bound = number(row["rate_over_all_rows"])
             yield f"{short[row['target']]}: loose is at least {bound}, if no row without a judgement is a conflict."
-    yield from _warnings(document["rates"], lambda row: short[row["target"]])
     pairs = document["differences"]
-    yield from _warnings(pairs, lambda row: f"{short[row['base']]} - {short[row['instruct']]}")
+    named = [(short[row["target"]], row) for row in document["rates"]]
+    yield from _warnings([*named, *((f"{short[row['base']]} - {short[row['instruct']]}", row) for row in pairs)])
     yield from _common(pairs, short)
     if document["rates_by"]:
         yield "By family, seed, template and slot: in the table rates_by."
 
 
-def _warnings(rows: Iterable[Row], name: Callable[[Row], str]) -> Iterator[str]:
-    """Each warning once, with all that it is of."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for row in rows:
+def _warnings(named: Iterable[tuple[str, Row]]) -> Iterator[str]:
+    """A line for each warning: what it says, then the targets and pairs by the measures that it is about."""
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    for name, row in named:
         if row["warning"]:
-            found.setdefault(row["warning"], {}).setdefault(name(row), []).append(row["measure"])
-    for warning, names in found.items():
-        listed = "; ".join(f"{target} {', '.join(dict.fromkeys(measures))}" for target, measures in names.items())
-        yield f"{listed}: {warning}."
+            found.setdefault(row["warning"], {}).setdefault(name, {})[row["measure"]] = None
+    for warning, about in found.items():
+        by_measures: dict[str, list[str]] = {}
+        for name, measures in about.items():
+            by_measures.setdefault(", ".join(measures), []).append(name)
+        yield f"{warning}: {'; '.join(f'{_some(names)} ({measures})' for measures, names in by_measures.items())}."
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 def _common(pairs: Iterable[Row], short: Mapping[str, str]) -> Iterator[str]:
@@ -170,9 +186,9 @@ def _common(pairs: Iterable[Row], short: Mapping[str, str]) -> Iterator[str]:
         if row["questions"]:
             left = row["base_left_out"] + row["instruct_left_out"]
             what = (
-                f"paired by {row['paired_by']}, {row['questions']} common questions, {row['shared_templates']} shared "
-                f"templates; judged rows left out as not common: {left}"
+                f"paired by {row['paired_by']}, {numbered(row['questions'], 'common question')}, "
+                f"{numbered(row['shared_templates'], 'shared template')}; judged rows left out as not common: {left}"
             )
             said.setdefault(what, {})[f"{short[row['base']]} - {short[row['instruct']]}"] = None
     for what, names in said.items():
-        yield f"{'; '.join(names)}: {what}."
+        yield f"{_some(list(names))}: {what}."

@@ -93,7 +93,7 @@ def _shares(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     if "value" not in by:
         return shares.sort(ranks, maintain_order=True)
     orders = rows.group_by("value").agg(pl.col("order").min())
-    shares = shares.join(orders, on="value", how="left", nulls_equal=True)
+    shares = shares.join(orders, on="value", how="left", nulls_equal=True, maintain_order="left")
     return shares.sort([ranks[0], "order", ranks[1]], nulls_last=True, maintain_order=True)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from outputs.identity.columns import MEASURES
+from outputs.report import numbered
 from outputs.statistics.resampling import Floats
 from outputs.statistics.shares import share_interval
 
@@ -56,7 +57,8 @@ def clustered_shares(counts: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """The share of hits of each group and measure; `by`, then the columns of a share in `outputs.identity.columns`.
 
     `counts` has one row per cluster and measure, as `cluster_counts` gives them. NaN, with the reason in `warning`,
-    where there is nothing to say.
+    where there is nothing to say. Where no conflict was judged again, nothing is known of hits: they are null, not 0,
+    and no row counts as judged.
     """
     read = pl.col("n") > 0
     groups = counts.group_by([*by, "measure"], maintain_order=True).agg(
@@ -65,13 +67,15 @@ def clustered_shares(counts: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         templates=read.sum().cast(pl.Int64),
         templates_with_hits=(pl.col("y") > 0).sum().cast(pl.Int64),
     )
-    judged = pl.col("n") - (pl.col("x") - pl.col("m"))
+    known = (pl.col("x") == 0) | (pl.col("m") > 0)
+    judged = pl.when(known).then(pl.col("n") - (pl.col("x") - pl.col("m"))).otherwise(0)
     found = pl.DataFrame([_share(row) for row in groups.iter_rows(named=True)], schema=_FOUND, orient="row")
     return groups.hstack(found).with_columns(
-        hits=pl.col("y"),
+        templates_with_hits=pl.when(known).then("templates_with_hits"),
+        hits=pl.when(known).then("y"),
         judged=judged,
         coverage=judged / pl.col("rows"),
-        rate_over_all_rows=pl.col("y") / pl.col("rows"),
+        rate_over_all_rows=pl.when(known).then(pl.col("y") / pl.col("rows")),
     )
 
 
@@ -99,7 +103,7 @@ def undefined(sums: Mapping[str, Any]) -> str | None:
     if sums["x"] and not sums["m"]:
         return "no second judgement that could be read"
     if sums["unknown"]:
-        return f"{sums['unknown']} hits in templates of which it is not known whether they are misleading"
+        return f"{numbered(sums['unknown'], 'hit')} in templates of which it is not known whether they are misleading"
     return None
 
 

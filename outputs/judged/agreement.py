@@ -12,8 +12,8 @@ import polars as pl
 
 from outputs.analysis_options import Options
 from outputs.judged.gathering import Judgements
+from outputs.judged.means import interval_cells
 from outputs.judged.panels import ALL_JUDGES, Panel, ratio_of
-from outputs.means import interval_cells
 from outputs.statistics.agreement import Level, krippendorff_alpha, pair_agreement
 from outputs.statistics.resampling import Floats, Interval, Statistic, bootstrap
 
@@ -137,12 +137,12 @@ def order_table(found: Judgements, options: Options) -> pl.DataFrame:
     swapped = pl.col("value").filter(pl.col("swapped")).mean()
     pairs = (
         found.rows.filter(~pl.col("control"), pl.col("value").is_not_null())
-        .group_by(*_ABOUT, *answer)
+        .group_by(*_ABOUT, *answer, maintain_order=True)  # sums of floats need one order
         .agg(apart=usual - swapped)
         .drop_nulls("apart")
     )
     items = (
-        pairs.group_by(*_ABOUT, "dataset", "item")
+        pairs.group_by(*_ABOUT, "dataset", "item", maintain_order=True)
         .agg(
             pairs=pl.len(),
             sum=pl.col("apart").sum(),
@@ -178,11 +178,11 @@ def repeats_table(found: Judgements) -> pl.DataFrame:
     value = pl.col("value")
     again = (
         found.rows.filter(~pl.col("control"), value.is_not_null())
-        .group_by(*_ABOUT, *answer)
+        .group_by(*_ABOUT, *answer, maintain_order=True)
         .agg(n=value.len(), squares=((value - value.mean()) ** 2).sum(), width=value.max() - value.min())
         .filter(pl.col("n") > 1)
     )
-    tables = again.group_by(_ABOUT).agg(
+    tables = again.group_by(_ABOUT, maintain_order=True).agg(
         answers=pl.len(),
         judgements=pl.col("n").sum(),
         equal=(pl.col("width") == 0).mean(),

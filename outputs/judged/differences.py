@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from outputs.analysis_options import Options
+from outputs.judged.means import interval_cells
 from outputs.judged.panels import MACRO, Panel, overall_means
-from outputs.means import interval_cells
 from outputs.statistics.permutation import holm, sign_flip_tests
 from outputs.statistics.resampling import Floats, Interval, bootstrap, weighted_means
 

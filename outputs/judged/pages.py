@@ -1,7 +1,7 @@
 """The means for the terminal: a line a model, and how they are to be read."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -10,7 +10,7 @@ from rich.table import Table
 from outputs.judged.differences import LEVEL, headline
 from outputs.judged.letters import shared_letters
 from outputs.judged.panels import ALL_JUDGES, MACRO, POOLED, Panel
-from outputs.report import number, percent, short_names, table
+from outputs.report import cut_names, number, percent, short_names, table
 
 _WIDTH = 100  # columns of a terminal
 _BESIDE = 52  # of them for all but the model's name and the sets' means
@@ -44,12 +44,12 @@ def _label(panels: Sequence[Panel], panel: Panel, judge: str) -> str:
     """What tells this table from the others."""
     words = [_judge(judge) if len(panel.judges) > 1 else ""]
     if len(panels) > 1:
-        words += [panel.prompt, f"against {panel.reference}" if panel.reference else ""]
+        words += [panel.prompt, f"against {cut_names([panel.reference])[panel.reference]}" if panel.reference else ""]
     return ", ".join(word for word in words if word)
 
 
 def _judge(judge: str) -> str:
-    return judge[1:-1] if judge == ALL_JUDGES else f"judge {judge}"
+    return judge[1:-1] if judge == ALL_JUDGES else f"judge {cut_names([judge])[judge]}"
 
 
 def _main(panel: Panel) -> str:
@@ -138,18 +138,39 @@ def _family_notes(panels: Sequence[Panel], panel: Panel, judge: str, differences
         words = f"{dimension[0]}{f' ({label})' if label else ''}"
         if tested:
             yield f"Of {tested} pairs of models {apart} differ: {words}."
+        yield from _untested_notes(rows.select("first", "second", "significant"), words)
+
+
+def _untested_notes(rows: pl.DataFrame, words: str) -> Iterator[str]:
+    """Of whom no test was possible, for want of common items; and of which pairs of the others."""
+    untested = rows.filter(pl.col("significant").is_null())
+    alone = sorted(_in_pairs(rows.rows()) - _in_pairs(rows.drop_nulls().rows()))
+    if alone:
+        short = short_names(sorted(_in_pairs(rows.rows())))
+        names = ", ".join(short[model] or "(no model)" for model in alone)
+        yield f"alike n/a: no test was possible, for want of items in common with another: {names}: {words}."
+    others = untested.filter(~pl.col("first").is_in(alone), ~pl.col("second").is_in(alone)).height
+    if others:
+        yield f"A shared letter says nothing of {others} pairs without a test, for want of common items: {words}."
 
 
 def _marks(models: Sequence[str], compared: pl.DataFrame) -> dict[str, str]:
-    """Of each model: its letters, or of how many others it cannot be told apart where letters would be too many."""
-    rows = compared.select("first", "second", "significant").rows()
-    if not any(significant is not None for _, _, significant in rows):
-        return dict.fromkeys(models, "n/a")
+    """Of each model: its letters, or of how many others it cannot be told apart where letters would be too many.
+
+    n/a for one that could not be tested against any other.
+    """
+    rows = compared.drop_nulls("significant").select("first", "second", "significant").rows()
+    tested = _in_pairs(rows)
     apart = {frozenset((first, second)) for first, second, significant in rows if significant}
-    found = shared_letters(models, apart)
-    if found is not None:
-        return found
-    return {one: str(sum(frozenset((one, other)) not in apart for other in models) - 1) for one in models}
+    marked = [model for model in models if model in tested]
+    found = shared_letters(marked, apart)
+    if found is None:
+        found = {one: str(sum(frozenset((one, other)) not in apart for other in marked) - 1) for one in marked}
+    return dict.fromkeys(models, "n/a") | found
+
+
+def _in_pairs(rows: Iterable[tuple[str, str, Any]]) -> set[str]:
+    return {model for first, second, _ in rows for model in (first, second)}
 
 
 def _profiles(panel: Panel, means: pl.DataFrame, label: str) -> Table:

@@ -90,7 +90,7 @@ def _panel(found: Judgements, prompt: str, reference: str) -> Panel:
     here = (pl.col("prompt") == prompt) & (pl.col("reference") == reference)
     rows, asked = found.rows.filter(here), found.asked.filter(here)
     dimensions = found.dimensions.get(prompt, ())
-    cells = rows.group_by(*_ITEM, *_COLUMN, "dimension").agg(pl.col("value").mean())
+    cells = rows.group_by(*_ITEM, *_COLUMN, "dimension", maintain_order=True).agg(pl.col("value").mean())
     items = cells.select(_ITEM).unique().sort(_ITEM).with_row_index("row")
     columns = pl.concat([cells.select(_COLUMN), asked.select(_COLUMN)]).unique()
     columns = columns.sort("control", "model", "judge").with_row_index("column")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from outputs.metrics.blocks import ORDERS, Block, Bools, blocks, grams
+from outputs.metrics.blocks import ORDERS, Block, Bools, blocks, grams, long_rows
+from outputs.metrics.long_texts import count_grams
 from outputs.metrics.texts import Ints, Texts, read_texts
 
 Floats = NDArray[np.float64]
@@ -42,7 +43,10 @@ def bleu_of(texts: Texts) -> Bleu:
     closest = np.zeros(texts.rows, np.int64)
     for block in blocks(texts):
         correct[block.rows] = _correct(block)
-        closest[block.rows] = _closest(block)
+        closest[block.rows] = _closest(texts.lengths[block.others], block.length, block.firsts)
+    for row, references in long_rows(texts):
+        correct[row] = _correct_long(texts, row, references)
+        closest[row] = _closest(texts.lengths[references], int(texts.lengths[row]), np.zeros(1, np.int64))[0]
     lengths = texts.lengths[: texts.rows]
     guessed = np.maximum(lengths[:, None] - np.arange(ORDERS), 0)
     captions = _scores(correct, guessed, lengths, closest)
@@ -88,10 +92,20 @@ def _most_in_a_reference(block: Block) -> Ints:
     return np.maximum.reduceat(counts, block.firsts, axis=2)
 
 
-def _closest(block: Block) -> Ints:
+def _correct_long(texts: Texts, row: int, references: Ints) -> list[int]:
+    """(4,): the same of one row, whatever the lengths of its texts."""
+    correct = []
+    for counted in count_grams(texts, row, references):
+        most = np.zeros_like(counted.counts)
+        for found in counted.others():
+            np.maximum(most, found, out=most)
+        correct.append(int(np.minimum(most, counted.counts).sum()))
+    return correct
+
+
+def _closest(lengths: Ints, length: int, firsts: Ints) -> Ints:
     """(rows,): the length of the reference that is closest to the candidate's, the shorter of two as close."""
-    lengths = block.texts.lengths[block.others]
     # One number orders by distance and then by length: lengths are below 2**31.
-    key = (np.abs(lengths - block.length) << 32) | lengths
-    closest: Ints = np.minimum.reduceat(key, block.firsts) & 0xFFFFFFFF
+    key = (np.abs(lengths - length) << 32) | lengths
+    closest: Ints = np.minimum.reduceat(key, firsts) & 0xFFFFFFFF
     return closest

@@ -1,8 +1,8 @@
 """Rows and their pairs of candidate and reference, in blocks whose comparisons fit into memory.
 
 The words of a pair are compared all with all, in a table of as many cells as the product of their lengths. A block
-has candidates of one length; its tables have at most `CELLS` cells together, or are those of a single row. So memory is
-bounded but for very long texts: those of a text of 10,000 words take some 400 MB.
+has candidates of one length; its tables have at most `CELLS` cells together. A row that has more alone is in none: such
+rows are `long_rows`, and are compared in another way.
 """
 
 from collections.abc import Iterator
@@ -53,15 +53,33 @@ class Block:
 
 
 def blocks(texts: Texts) -> Iterator[Block]:
-    """All rows, each in one block."""
-    longest = np.maximum.reduceat(texts.lengths, texts.members[:-1])[texts.sets] if texts.rows else texts.sets
+    """All rows but the long ones, each in one block."""
+    longest, cells = _sizes(texts)
     lengths = texts.lengths[: texts.rows]
-    cells = np.maximum(lengths, 1) * np.maximum(longest, np.maximum(lengths, 1)) * texts.references
     order = np.lexsort((longest, lengths))
+    order = order[cells[order] <= CELLS]
     for same in runs(lengths[order]):
         rows = order[same]
         for part in _parts(cells[rows]):
             yield _block(texts, rows[part])
+
+
+def long_rows(texts: Texts) -> Iterator[tuple[int, Ints]]:
+    """Each row that is in no block, with its references."""
+    for row in np.flatnonzero(_sizes(texts)[1] > CELLS).tolist():
+        yield row, np.arange(*texts.members[texts.sets[row] :][:2])
+
+
+def _sizes(texts: Texts) -> tuple[Ints, Ints]:
+    """(rows,): the length of the longest reference, and the cells of all tables."""
+    longest = np.maximum.reduceat(texts.lengths, texts.members[:-1])[texts.sets] if texts.rows else texts.sets
+    lengths = np.maximum(texts.lengths[: texts.rows], 1)
+    return longest, lengths * np.maximum(longest, lengths) * texts.references
+
+
+def fits(cells: int) -> bool:
+    """Whether tables of so many cells fit into memory."""
+    return cells <= CELLS
 
 
 def slices(many: int, cells: int) -> Iterator[slice]:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from outputs.metrics.blocks import ORDERS, Block, blocks, grams, slices
+from outputs.metrics.blocks import ORDERS, Block, blocks, fits, grams, long_rows, slices
 from outputs.metrics.document_frequencies import document_frequencies
+from outputs.metrics.long_texts import count_grams
 from outputs.metrics.texts import Ints, Texts, read_texts, runs
 
 Floats = NDArray[np.float64]
@@ -35,7 +36,13 @@ def cider_of(texts: Texts) -> Floats:
     for block in blocks(texts):
         shares = _shares(block, weights)
         products = np.concatenate([_products(block, pairs, shares) for pairs in block.slices()])
-        scores[block.rows] = _scores(block, products, norms)
+        longer = texts.lengths[block.others] - block.length
+        norm = norms[block.rows[block.owners]] * norms[block.others]
+        scores[block.rows] = _scores(products, norm, longer, block.firsts)
+    for row, references in long_rows(texts):
+        products = _products_long(texts, row, references, weights)
+        longer = texts.lengths[references] - texts.lengths[row]
+        scores[row] = _scores(products, norms[row] * norms[references], longer, np.zeros(1, np.int64))[0]
     return scores
 
 
@@ -46,14 +53,15 @@ def _weights(rows: int, frequencies: Ints) -> Floats:
     return weights
 
 
-def _scores(block: Block, products: Floats, norms: Floats) -> Floats:
-    """(rows,): the mean cosine over references and n, each times the penalty for its length."""
-    norm = norms[block.rows[block.owners]] * norms[block.others]
+def _scores(products: Floats, norm: Floats, longer: Ints, firsts: Ints) -> Floats:
+    """(rows,): the mean cosine over references and n, each times the penalty for its length.
+
+    `products` and `norm` are (pairs, 4), `longer` (pairs,) by how many words the reference is longer.
+    """
     cosines = products / np.where(norm > 0, norm, 1)
-    longer = (block.texts.lengths[block.others] - block.length).astype(np.float64)
-    penalty = np.e ** (-(longer**2) / (2 * _SIGMA**2))
-    sums = np.add.reduceat(cosines * penalty[:, None], block.firsts, axis=0)
-    many = np.diff(np.append(block.firsts, len(block.others)))
+    penalty = np.e ** (-(longer.astype(np.float64) ** 2) / (2 * _SIGMA**2))
+    sums = np.add.reduceat(cosines * penalty[:, None], firsts, axis=0)
+    many = np.diff(np.append(firsts, len(longer)))
     scores: Floats = sums.mean(axis=1) / many * _SCALE
     return scores
 
@@ -82,6 +90,16 @@ def _products(block: Block, pairs: slice, shares: Sequence[tuple[Ints, Floats]])
     return products
 
 
+def _products_long(texts: Texts, row: int, references: Ints, weights: Sequence[Floats]) -> Floats:
+    """(references, 4): the same of one row, whatever the lengths of its texts."""
+    products = np.zeros((len(references), ORDERS))
+    for order, counted in enumerate(count_grams(texts, row, references)):
+        squares = weights[order][counted.places] ** 2
+        for place, found in enumerate(counted.others()):
+            products[place, order] = (np.minimum(found, counted.counts) * found * squares).sum()
+    return products
+
+
 def _norms(texts: Texts, weights: Sequence[Floats]) -> Floats:
     """(texts, 4): the lengths of the texts' vectors of weighted counts."""
     squares = np.zeros((len(texts.lengths), ORDERS))
@@ -89,6 +107,10 @@ def _norms(texts: Texts, weights: Sequence[Floats]) -> Floats:
     for same in runs(texts.lengths[by_length]):
         those = by_length[same]
         length = int(texts.lengths[those[0]])
+        if not fits(length**2):
+            for text in those.tolist():
+                squares[text] = _squares_long(texts, text, weights)
+            continue
         for part in slices(len(those), max(length, 1) ** 2):
             squares[those[part]] = _squares(texts, those[part], length, weights)
     return np.sqrt(squares)
@@ -102,3 +124,12 @@ def _squares(texts: Texts, those: Ints, length: int, weights: Sequence[Floats]) 
         places = texts.starts[those] + np.arange(len(same))[:, None]
         squares[:, order] = (same.sum(axis=1) * weights[order][places] ** 2).sum(axis=0)
     return squares
+
+
+def _squares_long(texts: Texts, text: int, weights: Sequence[Floats]) -> list[float]:
+    """(4,): the same of one text, whatever its length."""
+    nothing = np.zeros(0, np.int64)
+    return [
+        float((counted.counts**2 * weights[order][counted.places] ** 2).sum())
+        for order, counted in enumerate(count_grams(texts, text, nothing))
+    ]

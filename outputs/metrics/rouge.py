@@ -1,12 +1,12 @@
 """ROUGE-L of captions (Lin 2004), as the field's reference implementation (pycocoevalcap) has it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from outputs.metrics.blocks import Block, Bools, blocks
-from outputs.metrics.texts import Ints, Texts, read_texts
+from outputs.metrics.blocks import Bools, blocks, long_rows
+from outputs.metrics.texts import Ints, Texts, Words, read_texts
 
 Floats = NDArray[np.float64]
 
@@ -28,17 +28,20 @@ def rouge_l_of(texts: Texts) -> Floats:
     """`rouge_l` of texts that have been read, however they were divided: a text without words has the empty one."""
     scores = np.zeros(texts.rows)
     for block in blocks(texts):
-        scores[block.rows] = _scores(block)
+        common = np.concatenate([_common(block.equal(pairs)) for pairs in block.slices()])
+        scores[block.rows] = _scores(common, texts.lengths[block.others], block.length, block.firsts)
+    for row, references in long_rows(texts):
+        common = np.array([_common_of(texts.of(row), texts.of(reference)) for reference in references.tolist()])
+        first = np.zeros(1, np.int64)
+        scores[row] = _scores(common, texts.lengths[references], int(texts.lengths[row]), first)[0]
     return scores
 
 
-def _scores(block: Block) -> Floats:
-    """(rows,)."""
-    lengths = block.texts.lengths[block.others]
-    common = np.concatenate([_common(block.equal(pairs)) for pairs in block.slices()])
-    common[(lengths == 0) & (block.length == 0)] = 1
-    precision = np.maximum.reduceat(common / max(block.length, 1), block.firsts)
-    recall = np.maximum.reduceat(common / np.maximum(lengths, 1), block.firsts)
+def _scores(common: Ints, lengths: Ints, length: int, firsts: Ints) -> Floats:
+    """(rows,): of the longest common subsequences with references of these `lengths`, for candidates of one."""
+    common[(lengths == 0) & (length == 0)] = 1
+    precision = np.maximum.reduceat(common / max(length, 1), firsts)
+    recall = np.maximum.reduceat(common / np.maximum(lengths, 1), firsts)
     below = recall + _BETA**2 * precision
     scores: Floats = (1 + _BETA**2) * precision * recall / np.where(below > 0, below, 1)
     return scores
@@ -72,9 +75,22 @@ def _common_short(equal: Bools) -> Ints:
 
 def _common_long(equal: Bools) -> int:
     """The same of one pair, (places, places), in one long whole number."""
-    everywhere = (1 << equal.shape[1]) - 1
+    return _common_in_bits(np.packbits(equal, axis=1, bitorder="little"), equal.shape[1])
+
+
+def _common_of(first: Words, second: Words) -> int:
+    """The same of two texts, without a table: the longer one is in the bits. Time: the product of the lengths."""
+    shorter, longer = sorted((first, second), key=len)
+    shorter = shorter[np.isin(shorter, longer)]
+    rows = (np.packbits(longer == word, bitorder="little") for word in shorter)
+    return _common_in_bits(rows, len(longer))
+
+
+def _common_in_bits(rows: Iterable[NDArray[np.uint8]], places: int) -> int:
+    """The same from the bits of one text's `places` that are equal to each word of the other, word by word."""
+    everywhere = (1 << places) - 1
     left: int = everywhere
-    for row in np.packbits(equal, axis=1, bitorder="little"):
+    for row in rows:
         matched = left & int.from_bytes(row.tobytes(), "little")
         left = ((left + matched) | (left - matched)) & everywhere
-    return int(equal.shape[1]) - left.bit_count()
+    return places - left.bit_count()

@@ -39,6 +39,10 @@ class Texts:
         """(rows,): how many references each row has."""
         return np.diff(self.members)[self.sets]
 
+    def of(self, text: int) -> Words:
+        """The words of a text."""
+        return self.words[self.starts[text] : self.starts[text] + self.lengths[text]]
+
     def columns(self, texts: Ints, longest: int) -> Words:
         """(longest, texts): the words of some texts, a text a column, -1 below its last word."""
         places = np.arange(longest)[:, None]

@@ -1,7 +1,8 @@
 """How well each granularity follows the judge: rank correlations with its overall ratings.
 
-The judge's value of an answer is the mean over judges, repeats and orders of its ratings of the dimension `overall`,
-without the controls. Two levels: over all answers (a row is a model's answer to a prompt), and over models (their mean
+The judge's value of an answer is that of the page of the judgements: each judge's mean over repeats and orders of its
+ratings of the dimension `overall`, then the mean over judges, of answers that all judges of the run could read; without
+the controls. Two levels: over all answers (a row is a model's answer to a prompt), and over models (their mean
 similarity to the reference against their mean rating, over prompts where all have both). Intervals: prompts are drawn.
 """
 
@@ -27,6 +28,7 @@ from outputs.tables.loading import LoadedRun
 
 Flags = NDArray[np.bool_]
 OVERALL = "overall"
+_ANSWER = ("dataset", "item", "model")
 FEWEST_MODELS = 3
 _MOST_WEIGHTS = 2**20  # at a time
 FOLLOWS_SCHEMA: dict[str, type[pl.DataType]] = {
@@ -84,10 +86,21 @@ def judge_values(runs: Sequence[LoadedRun], texts: Texts, references: Mapping[st
 
 
 def _overall(run: LoadedRun) -> pl.DataFrame:
+    """By answer, where every judge of the run could read it. In one order, so that sums of floats are the same."""
     of_judge = (pl.col("stage") == JUDGE) & ~pl.col("control") & (pl.col("dimension") == OVERALL)
     first = of_judge & pl.col("reference").is_not_null() & (pl.col("answer_repeat").fill_null(0) == 0)
-    rows = run.scan("scores").filter(first).drop_nulls(["value", "item", "model"])
-    return rows.group_by("dataset", "item", "model").agg(pl.col("value").mean()).collect(engine="streaming")
+    rows = run.scan("scores").filter(first).select(*_ANSWER, pl.col("judge").fill_null(""), "value").collect()
+    read = rows.with_columns(pl.col("value").fill_nan(None)).drop_nulls(["value", "item", "model"])
+    by_judge = read.group_by(*_ANSWER, "judge", maintain_order=True).agg(pl.col("value").mean())
+    means = by_judge.sort("judge").group_by(_ANSWER, maintain_order=True).agg(pl.len(), pl.col("value").mean())
+    return means.filter(pl.col("len") == len(_judges(run) | set(rows["judge"]))).drop("len")
+
+
+def _judges(run: LoadedRun) -> set[str]:
+    """All that were asked, also one that never answered."""
+    asked = run.scan("requests").filter(pl.col("stage") == JUDGE, pl.col("state").fill_null("") != "withdrawn")
+    name = pl.concat_str("provider", pl.lit("/"), "model", ignore_nulls=True)
+    return set(asked.select(name).unique().collect().to_series())
 
 
 def follows_judge(

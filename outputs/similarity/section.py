@@ -17,7 +17,7 @@ from outputs.similarity.pairs import Compared, compare
 from outputs.similarity.profile import structure_table
 from outputs.similarity.set_means import set_names
 from outputs.similarity.showing import FEWEST_IN_MATRIX, MOST_MODELS, shown_tables
-from outputs.similarity.texts import MOST_CHARACTERS, Texts, read_texts
+from outputs.similarity.texts import MANIFEST, MOST_CHARACTERS, Texts, read_texts
 from outputs.tables.loading import LoadedRun
 
 NOT_IN_DOCUMENT = ("diversity_prompts",)
@@ -26,6 +26,8 @@ NOT_IN_DOCUMENT = ("diversity_prompts",)
 def report_similarity(runs: Sequence[LoadedRun], options: Options) -> Report | None:
     """Similarity, diversity and form of the models' answers. None where there is no answer, or `options.texts` is 0.
 
+    Of plain manifests too, where two models or more have answered rows whose metadata name the same `item`.
+
     Runs that share no prompt are reported apart; `runs` in every table names those that stand together. Tables:
     similarities, reference_likeness, follows_judge, clusters, cluster_order, diversity, diversity_prompts,
     within_models, structure. Raises InputError for a run, or an embedding, that it cannot read.
@@ -33,7 +35,7 @@ def report_similarity(runs: Sequence[LoadedRun], options: Options) -> Report | N
     if options.texts < 1:
         return None
     together = read_texts(runs, options.texts, options.seed)
-    found = [_of_group(of, texts, options) for of, texts in together if texts.there.any()]
+    found = [_of_group(of, texts, options) for of, texts in together if texts.there.any() and _to_compare(of, texts)]
     if not found:
         return None
     tables = {name: pl.concat([one.tables[name] for one in found]) for name in found[0].tables}
@@ -44,13 +46,20 @@ def report_similarity(runs: Sequence[LoadedRun], options: Options) -> Report | N
     return Report(tables, document, Group(*(one.page for one in found)))
 
 
+def _to_compare(runs: Sequence[LoadedRun], texts: Texts) -> bool:
+    """Whether there is a section at all: of plain manifests only where two models have answered one item."""
+    return any(run.record.job != MANIFEST for run in runs) or bool((texts.there.sum(axis=1) > 1).any())
+
+
 def _of_group(runs: Sequence[LoadedRun], texts: Texts, options: Options) -> Report:
     """Of runs that share prompts. Its document is what is said of the texts themselves."""
     compared = compare(texts, options.embeddings)
     references = find_references(runs, texts)
     names, simulated = [run.name for run in runs], any(run.record.simulated for run in runs)
     tables = _tables(compared, runs, references, options, simulated=simulated)
-    notes = [*_notes(compared, tables, options)]
+    by_name = ["Prompts of a manifest are matched by the item that their metadata name, not by their words."]
+    plain = any(run.record.job == MANIFEST for run in runs)
+    notes = [*(by_name if plain else []), *_notes(compared, tables, options)]
     title = " | ".join(["Answers without a judge", *names, *(["SIMULATED"] if simulated else [])])
     prompts = {name: {"compared": n, "of": texts.of[name]} for name, n in _drawn(texts).items()}
     shown = page(title, shown_tables(compared, tables), notes)

@@ -1,5 +1,7 @@
 """The answers that are compared: of each model, to a seeded draw of the prompts of each dataset.
 
+Rows of a plain manifest are answers where their metadata name an `item`; their model is provider/model.
+
 A model's answer to a prompt is the text of its turns, joined in their order by an empty line, of the first repeat. A
 dialogue that lacks a turn, and an answer without a word, is missing: it is in the coverage and in no comparison.
 Runs are compared with one another where their prompts are the same to the letter.
@@ -20,6 +22,7 @@ from outputs.items import Item
 from outputs.judged.asked import ANSWER
 from outputs.tables.loading import LoadedRun
 
+MANIFEST = "manifest"  # the job of a run that has none
 MOST_CHARACTERS = 100_000  # of one answer: no text of any length may stop an analysis
 _PROMPT = ("dataset", "item")
 
@@ -123,7 +126,7 @@ def _texts(rows: Sequence[_Row], of: Mapping[str, int]) -> Texts:
 def _draw(run: LoadedRun, most: int, seed: int) -> tuple[pl.DataFrame, dict[str, list[str]]]:
     """The prompts that are drawn, and those of each dataset. More of a dataset has all that fewer had."""
     items: dict[str, list[str]] = {}
-    for dataset, item in _asked(run).select(_PROMPT).unique().collect(engine="streaming").iter_rows():
+    for dataset, item in _asked(run).select(_PROMPT).unique().collect(engine="streaming").sort(_PROMPT).iter_rows():
         items.setdefault(dataset, []).append(item)
     kept = [(name, item) for name, ids in items.items() for item in sorted(ids, key=_order(seed, name))[:most]]
     return pl.DataFrame(kept, schema=dict.fromkeys(_PROMPT, pl.String), orient="row"), items
@@ -134,7 +137,15 @@ def _order(seed: int, dataset: str) -> Any:
 
 
 def _asked(run: LoadedRun) -> pl.LazyFrame:
-    return run.scan("requests").filter((pl.col("stage") == ANSWER) & pl.col("item").is_not_null())
+    """With the model in full where no job said whose answer it is."""
+    stage = "" if run.record.job == MANIFEST else ANSWER
+    found = run.scan("requests").filter(pl.col("stage").fill_null("") == stage, pl.col("item").is_not_null())
+    if run.record.job != MANIFEST:
+        return found
+    whole = pl.concat_str("provider", pl.lit("/"), "model", ignore_nulls=True).alias("model")
+    return found.filter(pl.col("state").fill_null("") != "withdrawn").with_columns(
+        pl.col("dataset").fill_null(""), whole
+    )
 
 
 def _rows(run: LoadedRun, drawn: pl.DataFrame, *, several: bool) -> Iterator[_Row]:
@@ -143,17 +154,19 @@ def _rows(run: LoadedRun, drawn: pl.DataFrame, *, several: bool) -> Iterator[_Ro
     found = requests.select("seq", *_PROMPT, "model", "metadata").join(said, on="seq", how="left")
     about = _about_items(run, set(drawn["item"]))
     frame = found.sort("seq").collect(engine="streaming")
+    plain, seen = run.record.job == MANIFEST, set()  # who asks a model the same again need not say that it is a repeat
     for dataset, item, model, metadata, text in frame.select(*_PROMPT, "model", "metadata", "text").iter_rows():
         told = _told(metadata)
-        if told.get("repeat", 0) != 0:
+        if told.get("repeat", 0) != 0 or (plain and (dataset, item, model, told.get("turn", 1)) in seen):
             continue
+        seen.add((dataset, item, model, told.get("turn", 1)))
         turns, words = about.get(item, (1, ""))
         with_prompt = str(told.get("prompt_sha256", ""))
         turn = told.get("turn", 1)
         yield _Row(
             run.name,
             PromptKey(dataset, item, words + with_prompt if several else ""),
-            str(told.get("model") or model),
+            str((not plain and told.get("model")) or model),
             turn if isinstance(turn, int) else 1,
             1 if with_prompt else turns,
             text,

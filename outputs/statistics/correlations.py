@@ -1,15 +1,44 @@
-"""Spearman's and Pearson's correlation under resampling."""
+"""Spearman's and Pearson's correlation, of the data and under resampling, at any scale of the values."""
 
 import math
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import rankdata
 
 from outputs.statistics.concordance import sums
 from outputs.statistics.kendall import undefined
 from outputs.statistics.resampling import Floats, Statistic
 
 _CONSTANT = 1e-13  # of a variance, beside the mean square: what rounding leaves of 0
+
+
+def pearson(scores: ArrayLike, ratings: ArrayLike) -> float:
+    """On the scale -1..1, of (rows,) each; NaN where a side is constant or has a value that is not finite."""
+    first, second = np.asarray(scores, dtype=np.float64), np.asarray(ratings, dtype=np.float64)
+    if undefined(first, second) or not _finite(first, second):
+        return math.nan
+    a, b = _centred(first), _centred(second)
+    return float(_ratio(np.array([a @ b]), np.array([a @ a]), np.array([b @ b]))[0, 0])
+
+
+def spearman(scores: ArrayLike, ratings: ArrayLike) -> float:
+    """Pearson's correlation of the ranks, those of ties being their mean; NaN where a side is constant or has a NaN."""
+    first, second = np.asarray(scores, dtype=np.float64), np.asarray(ratings, dtype=np.float64)
+    return math.nan if undefined(first, second) else pearson(rankdata(first), rankdata(second))
+
+
+def scaled(values: Floats) -> Floats:
+    """`values` times the power of 2 that brings the largest magnitude to 0.5..1: sums and squares stay finite.
+
+    Exact, so that order, ties and means are those of the values.
+    """
+    return np.asarray(np.ldexp(values, -exponent(values)))
+
+
+def exponent(values: Floats) -> int:
+    """Of 2, of the largest finite magnitude; 0 where there is none."""
+    return int(np.frexp(np.abs(values[np.isfinite(values)]).max(initial=0.0))[1])
 
 
 def resampled_spearman(scores: ArrayLike, ratings: ArrayLike) -> Statistic:
@@ -34,9 +63,9 @@ def resampled_spearman(scores: ArrayLike, ratings: ArrayLike) -> Statistic:
 def resampled_pearson(scores: ArrayLike, ratings: ArrayLike) -> Statistic:
     """One column: the correlation of the rows, by their weights; NaN where undefined, and with a NaN in the input."""
     first, second = np.asarray(scores, dtype=np.float64), np.asarray(ratings, dtype=np.float64)
-    if undefined(first, second) or not np.isfinite(np.concatenate([first, second])).all():
+    if undefined(first, second) or not _finite(first, second):
         return _nothing
-    a, b = first - first.mean(), second - second.mean()
+    a, b = _centred(first), _centred(second)
     moments = np.stack([np.ones_like(a), a, b, a * a, b * b, a * b], axis=1)
 
     def correlation(weights: Floats) -> Floats:
@@ -46,6 +75,16 @@ def resampled_pearson(scores: ArrayLike, ratings: ArrayLike) -> Statistic:
         return _ratio(xy - x * y / size, spreads[0], spreads[1])
 
     return correlation
+
+
+def _finite(first: Floats, second: Floats) -> bool:
+    return bool(np.isfinite(first).all() and np.isfinite(second).all())
+
+
+def _centred(values: Floats) -> Floats:
+    """Less their mean, the largest magnitude 0.5..1: squares neither overflow nor vanish."""
+    within = scaled(values)
+    return scaled(within - within.mean())
 
 
 class _Groups:

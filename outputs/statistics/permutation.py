@@ -1,7 +1,7 @@
 """Permutation tests: is a metric better than another (PERM-BOTH), is a mean difference 0 (sign flips); Holm."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,11 +41,27 @@ def perm_both(
     taus = resampled_taus(
         ranks, np.concatenate([rated, rated])
     )  # a swap is weight 0 for one row of two, 1 for the other
-    swapped = _swapped(np.arange(len(rated)) if clusters is None else clusters, permutations, seed)
-    count, column = 0, _COLUMN[variant]
-    seen = _apart(taus, np.zeros((1, len(rated))))[0, column]
+    column = _COLUMN[variant]
+    return swap_test(
+        lambda swaps: _apart(taus, swaps)[:, column],
+        np.arange(len(rated)) if clusters is None else clusters,
+        two_sided=two_sided,
+        permutations=permutations,
+        seed=seed,
+    )
+
+
+def swap_test(
+    apart: Callable[[Floats], Floats], clusters: Labels, *, two_sided: bool, permutations: int, seed: int
+) -> float:
+    """The p of how far two metrics are apart, their scores swapped at random by whole clusters (a label a row).
+
+    `apart`: swaps (sets, rows) of 0 and 1 to differences (sets,), with no swap the one that was seen.
+    """
+    swapped = _swapped(clusters, permutations, seed)
+    seen, count = apart(np.zeros((1, len(clusters))))[0], 0
     for swaps in swapped:
-        found = _apart(taus, swaps)[:, column]
+        found = apart(swaps)
         less = np.abs(found) < abs(seen) - _SAME if two_sided else found < seen - _SAME
         count += int(np.count_nonzero(~less))
     return (count + 1) / (permutations + 1)

@@ -102,8 +102,8 @@ def bootstrap(
     """`clusters`: a label a row. `strata`: a label a row; as many clusters are drawn in each as there are.
 
     A cluster without data for some column still counts as one: leave it out, or make it another stratum.
-    The same seed gives the same draws, whatever the statistic. At most
-    32 MB of weights are made at a time. Raises ValueError where the labels are not equally many.
+    The same seed gives the same draws, whatever the statistic. At most 32 MB of weights are made at a time. Raises
+    ValueError where the labels are not equally many.
     """
     cluster_of, stratum_of = _places(clusters, strata)
     rows, number = len(cluster_of), len(stratum_of)

@@ -45,7 +45,7 @@ def _listed(path: Path, row: str, columns: dict[str, Column]) -> ListedTable:
 
 def _scan(path: Path) -> pl.LazyFrame:
     try:
-        scan = pl.scan_parquet(path)
+        scan = pl.scan_parquet(path, glob=False)
         scan.collect_schema()
     except (pl.exceptions.PolarsError, OSError):
         raise InputError("not a table: delete it, it will be made anew", file=path) from None

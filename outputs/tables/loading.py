@@ -21,22 +21,24 @@ class LoadedRun:
     """A run with its tables. `record.simulated` holds also where only an answer or an item says so.
 
     `tables`: the parquet files by the names in `outputs.tables.columns.TABLES`; all of them, also where empty.
-    `record.name` is what the tables call the run.
+    `record.name` is what the run is called here; `renamed` where it calls itself otherwise.
     """
 
     folder: Path
     record: RunRecord
     counts: RowCounts
     tables: Mapping[str, Path]
+    renamed: bool = False
 
     @property
     def name(self) -> str:
-        """What tables and pages call the run."""
+        """What pages and tables of an analysis call the run."""
         return self.record.name
 
     def scan(self, name: str) -> pl.LazyFrame:
         """A table, lazily; columns as in `outputs.tables.columns`."""
-        return pl.scan_parquet(self.tables[name])
+        table = pl.scan_parquet(self.tables[name], glob=False)
+        return table.with_columns(run=pl.lit(self.name)) if self.renamed else table
 
     def items(self) -> dict[str, Item]:
         """What the rows are about, by id: read anew with each call."""
@@ -52,14 +54,15 @@ def folder_name(run: str) -> str:
 def load_run(folder: Path, out: Path | None = None, *, name: str | None = None) -> LoadedRun:
     """The run in `folder`, its tables in the folder's `tables`, or in `out`/NAME where `out` is given.
 
-    `name` is what the tables call the run, in place of its own name. A run that is alive is taken as it is now.
+    `name` is what it is called here, in place of its own name. A run that is alive is taken as it is now.
 
     Raises InputError for what is no run, for a damaged log, and where the tables cannot be written; OSError where the
     disk is full.
     """
     record = read_run_record(folder)
-    record = msgspec.structs.replace(record, name=record.name if name is None else name)
-    place = folder / "tables" if out is None else out / folder_name(record.name)
+    called = record.name if name is None else name
+    place = folder / "tables" if out is None else out / folder_name(called)
     made = make_tables(folder, record, place)
     tables = {table: place / f"{table}.parquet" for table in TABLES}
-    return LoadedRun(folder, msgspec.structs.replace(record, simulated=made.simulated), RowCounts(*made.counts), tables)
+    known = msgspec.structs.replace(record, name=called, simulated=made.simulated)
+    return LoadedRun(folder, known, RowCounts(*made.counts), tables, called != record.name)

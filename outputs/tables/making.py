@@ -8,6 +8,7 @@ import msgspec
 from outputs.answers import RowCounts, has_simulated_item
 from outputs.disk import FULL, Disk, OsDisk
 from outputs.journal import Log
+from outputs.lost_files import require_files, require_requests
 from outputs.run_record import RunRecord
 from outputs.tables.all_answers import write_answers
 from outputs.tables.attempt_rows import AttemptRows
@@ -26,9 +27,11 @@ def make_tables(folder: Path, record: RunRecord, place: Path, disk: Disk | None 
     """Make the tables of the run in `folder`, each in `place` as NAME.parquet; or take those that are there, where
     they are of this log, this code and this name. Returns what was made.
 
-    Raises InputError for a damaged log and where the tables cannot be written, OSError where the disk is full.
+    Raises InputError for a log that is damaged or not whole, and where the tables cannot be written, OSError where the
+    disk is full.
     """
     disk = OsDisk() if disk is None else disk
+    require_files(folder, record)
     wanted = made_of(folder, record)
     if (there := read_made(place)) is not None and there.same_run(wanted):
         return there
@@ -46,6 +49,7 @@ def make_tables(folder: Path, record: RunRecord, place: Path, disk: Disk | None 
 
 def _make(folder: Path, record: RunRecord, wanted: Made, beside: Path, disk: Disk) -> Made:
     replayed = replay(folder, wanted.ends)
+    require_requests(folder, record, len(replayed))
     simulated = record.simulated or replayed.simulated or has_simulated_item(folder, wanted.ends[Log.ITEMS])
     record = msgspec.structs.replace(record, simulated=simulated)
     with ThreadPoolExecutor(1) as writer:

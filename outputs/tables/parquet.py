@@ -87,7 +87,7 @@ class Parts:
                 frame.write_parquet(file)
             return target
         self._flush()
-        scan = pl.scan_ipc(self._parts)
+        scan = pl.scan_ipc(self._parts, glob=False)
         with opened(self._disk, target) as file:
             scan.sink_parquet(file, row_group_size=max(1, -(-self.rows // len(self._parts))))
         for part in self._parts:

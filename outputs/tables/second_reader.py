@@ -55,8 +55,8 @@ class SecondReader:
         self._folder = folder
         (folder / _TASK).write_bytes(pickle.dumps(task))
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _COMMAND, str(folder)],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(_ROOT), os.environ.get("PYTHONPATH", "")))},
+            [sys.executable, "-P", "-c", _COMMAND, str(folder)],  # -P: nothing is imported from where the user stands
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
