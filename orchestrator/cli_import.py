@@ -1,5 +1,6 @@
 """The commands that turn results made elsewhere into run folders. They call nobody."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -165,8 +166,18 @@ def scores(
     from orchestrator.importing import write_import
     from providers.catalog import load_catalog
 
-    renamed = dict(_pair(text, "--column", "OURS=THEIRS") for text in column or ())
+    renamed = _pairs(column or (), "--column", "OURS=THEIRS")
     _show(write_import(out, ScoresImport(paths, renamed, metric or ()), load_catalog()), as_json)
+
+
+def _pairs(texts: Sequence[str], option: str, form: str) -> dict[str, str]:
+    """What is given by name; each name once."""
+    found: dict[str, str] = {}
+    for name, value in (_pair(text, option, form) for text in texts):
+        if name in found:
+            raise typer.BadParameter(f"{name!r} is given twice", param_hint=option)
+        found[name] = value
+    return found
 
 
 def _pair(text: str, option: str, form: str) -> tuple[str, str]:

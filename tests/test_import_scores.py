@@ -222,3 +222,10 @@ def test_an_import_is_analysed_with_other_runs(work: Workplace, tmp_path: Path) 
     status = work.overnight("status", work.run_folder, "--json").json
     assert (status["asked"], status["answered"], status["cost_usd"]) == (0, 0, 0)
     assert work.overnight("run", work.run_folder).code == 2
+
+
+def test_a_column_is_renamed_once(work: Workplace) -> None:
+    """Two names for one column are an error of usage, not the last of them."""
+    (work.folder / "s.csv").write_text("a,b,metric,value\n1,2,m,3\n")
+    ended = work.overnight("import", "scores", "s.csv", "--column", "item=a", "--column", "item=b", "--out", "r")
+    assert (ended.code, "'item' is given twice" in ended.err) == (2, True)

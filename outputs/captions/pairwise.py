@@ -19,6 +19,7 @@ from outputs.captions.points import cluster_of, points_of
 from outputs.captions.protocols import Protocol
 from outputs.captions.series import Series, held_against
 from outputs.items import Item
+from outputs.statistics.columns import column_intervals
 from outputs.statistics.resampling import Floats, Interval, Resampled, bootstrap, weighted_means
 from prompts.input_error import InputError
 
@@ -121,7 +122,6 @@ def _rows(captions: CaptionSet, pairs: _Pairs, series: Series, rule: TieRule, op
     names = sorted(set(pairs.category))
     of = np.array(pairs.category)
     columns = np.stack([np.where(of == name, right, np.nan) for name in names], axis=1) if names else np.empty((0, 0))
-    drawn = bootstrap(weighted_means(columns), pairs.cluster, resamples=options.resamples, seed=options.seed)
     about = {
         "dataset": captions.name,
         **{key: getattr(series, key) for key in ("metric", "judge", "source", "dimension", "simulated")},
@@ -129,8 +129,14 @@ def _rows(captions: CaptionSet, pairs: _Pairs, series: Series, rule: TieRule, op
         "ties": rule.value,
         "ratings_kind": captions.ratings_kind,
     }
-    parts = [(name, drawn.interval(at), of == name) for at, name in enumerate(names)]
+    clusters, resamples, seed = np.array(pairs.cluster), options.resamples, options.seed
+    found = column_intervals(columns, clusters, resamples=resamples, seed=seed)[0] if names else []
+    parts = [(name, interval, of == name) for name, interval in zip(names, found, strict=True)]
     if len(names) > 1:
+        there = ~np.isnan(right)
+        drawn = bootstrap(
+            weighted_means(columns[there]), clusters[there], strata=of[there], resamples=resamples, seed=seed
+        )
         parts.append((MEAN, _mean(drawn, len(names)), np.ones(len(of), dtype=bool)))
     return [about | _part(name, found, gaps, pairs, right, among) for name, found, among in parts]
 

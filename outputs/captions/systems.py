@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from outputs.analysis_options import Options
 from outputs.captions.agreement import human_agreement
-from outputs.captions.compared import compared_pairs
+from outputs.captions.compared import PERMUTATIONS, compared_pairs
 from outputs.captions.correlated import SYSTEM, about_points, about_series, correlated, said_of
 from outputs.captions.joining import CaptionSet
 from outputs.captions.points import Points, points_of
@@ -102,7 +102,7 @@ def system_comparison_rows(
         if reason is None:
             p = perm_both_systems(
                 one.values[kept], other.values[kept], ratings, names, variant=tau,
-                permutations=options.resamples, seed=options.seed,
+                permutations=PERMUTATIONS, seed=options.seed,
             )  # fmt: skip
         said = few_systems(len(rated))
         return {"items": int(kept.sum()), "n": len(rated), "p": p, "reason": reason, "warning": said}

@@ -13,9 +13,9 @@ import polars as pl
 
 from outputs.analysis_options import Options
 from outputs.judged.means import interval_cells
-from outputs.judged.panels import MACRO, Panel, overall_means
-from outputs.statistics.permutation import holm, sign_flip_tests
-from outputs.statistics.resampling import Floats, Interval, bootstrap, weighted_means
+from outputs.judged.panels import POOLED, Panel
+from outputs.statistics.permutation import enough_permutations, holm, sign_flip_tests
+from outputs.statistics.resampling import Floats, Interval
 
 OVERALL = "overall"
 LEVEL = 0.05
@@ -92,22 +92,16 @@ def _rows(panel: Panel, judge: str, dimension: str, options: Options) -> Iterato
 
 def _tested(panel: Panel, apart: Floats, options: Options) -> Iterator[tuple[str, list[slice], list[Interval], Floats]]:
     """Each dataset, and the mean over them: its rows, the intervals and p values of `apart` (items, pairs)."""
-    resamples, seed = options.resamples, options.seed
-    pairs = apart.shape[1]
-    for dataset, rows in zip(panel.datasets, panel.slices(), strict=True):
-        clusters = np.arange(len(apart[rows]))
-        drawn = bootstrap(weighted_means(apart[rows]), clusters, resamples=resamples, seed=seed)
-        yield (
-            dataset,
-            [rows],
-            [drawn.interval(n) for n in range(pairs)],
-            sign_flip_tests(apart[rows], clusters, seed=seed),
-        )
-    if len(panel.datasets) > 1:
-        sets, clusters = panel.slices(), np.arange(len(apart))
-        drawn = bootstrap(overall_means(apart, sets), clusters, strata=panel.strata(), resamples=resamples, seed=seed)
-        p = sign_flip_tests(_as_macro(apart, sets), clusters, seed=seed)
-        yield MACRO, sets, [drawn.interval(n) for n in range(pairs)], p
+    sets = panel.slices()
+    by_dataset = dict(zip(panel.datasets, sets, strict=True))
+    permutations = enough_permutations(apart.shape[1])
+    for dataset, intervals in panel.intervals(apart, options):
+        if dataset == POOLED:
+            continue
+        rows = [by_dataset[dataset]] if dataset in by_dataset else sets
+        flipped = apart[by_dataset[dataset]] if dataset in by_dataset else _as_macro(apart, sets)
+        p = sign_flip_tests(flipped, np.arange(len(flipped)), permutations=permutations, seed=options.seed)
+        yield dataset, rows, intervals, p
 
 
 def _as_macro(apart: Floats, sets: Sequence[slice]) -> Floats:

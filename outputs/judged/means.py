@@ -15,13 +15,12 @@ import polars as pl
 
 from outputs.analysis_options import Options
 from outputs.judged.gathering import Judgements
-from outputs.judged.panels import ALL_JUDGES, MACRO, POOLED, Column, Panel, overall_means
-from outputs.statistics.resampling import Interval, bootstrap, weighted_means
+from outputs.judged.panels import ALL_JUDGES, MACRO, POOLED, Column, Panel
+from outputs.statistics.resampling import Interval
 from prompts.records import Outcome
 
 OTHERS = tuple(outcome.value for outcome in Outcome if outcome is not Outcome.OK)
 UNANSWERED = "unanswered"
-FEW = 10
 GROUP = ("model", "dataset", "judge")
 MEANS_SCHEMA: dict[str, type[pl.DataType]] = {
     **dict.fromkeys((*GROUP, "prompt", "reference"), pl.String),
@@ -116,20 +115,12 @@ class _Means:
         """By dataset (or mean over them), column and dimension."""
         items, columns, layers = self.panel.values.shape
         flat = self.panel.values.reshape(items, columns * layers)
-        resamples, seed = self.options.resamples, self.options.seed
-        found = {}
-        for dataset, rows in zip(self.panel.datasets, self.panel.slices(), strict=True):
-            values = flat[rows]
-            drawn = bootstrap(weighted_means(values), np.arange(len(values)), resamples=resamples, seed=seed)
-            for n in range(columns * layers):
-                found[dataset, *divmod(n, layers)] = drawn.interval(n)
-        if len(self.panel.datasets) > 1:
-            statistic, strata = overall_means(flat, self.panel.slices()), self.panel.strata()
-            drawn = bootstrap(statistic, np.arange(items), strata=strata, resamples=resamples, seed=seed)
-            for n in range(2 * columns * layers):
-                which, place = divmod(n, columns * layers)
-                found[(MACRO, POOLED)[which], *divmod(place, layers)] = drawn.interval(n)
-        return found
+        by_table = dict(self.panel.intervals(flat, self.options))
+        return {
+            (dataset, *divmod(n, layers)): interval
+            for dataset, intervals in by_table.items()
+            for n, interval in enumerate(intervals)
+        }
 
     def _tables(self, column: Column) -> dict[str, list[tuple[str, str, str, bool]]]:
         """The datasets of a column, and the means over them: which cells each is over."""
@@ -174,5 +165,5 @@ def interval_cells(found: Interval, items: int) -> dict[str, Any]:
         return {"low": None, "high": None, "standard_error": None, "warning": "no item with a value"}
     if items == 1:
         return {"low": None, "high": None, "standard_error": None, "warning": "one item: no interval"}
-    warning = found.warning or (f"{items} items only: the interval is rough" if items < FEW else None)
-    return {"low": found.low, "high": found.high, "standard_error": found.standard_error, "warning": warning}
+    ends = {"low": found.low, "high": found.high, "standard_error": found.standard_error}
+    return {**ends, "warning": found.warning}

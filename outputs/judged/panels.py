@@ -4,14 +4,19 @@ A panel holds what is comparable: judgements by one prompt, against one referenc
 its several answers are averaged first, so that every item counts once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from outputs.analysis_options import Options
 from outputs.judged.gathering import Judgements
-from outputs.statistics.resampling import Floats, Statistic
+from outputs.statistics.columns import column_intervals
+from outputs.statistics.resampling import Floats, Interval, Statistic
 
 ALL_JUDGES = "(mean of judges)"
 MACRO = "(mean of datasets)"  # the unweighted mean of the sets' means, RSE's Avg
@@ -73,6 +78,16 @@ class Panel:
         """The place of each item's dataset."""
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
+    def intervals(self, values: Floats, options: Options) -> Iterator[tuple[str, list[Interval]]]:
+        """Of the columns of `values` (items, columns): of each dataset and, where several, of both means over them."""
+        made = partial(column_intervals, resamples=options.resamples, seed=options.seed)
+        for dataset, rows in zip(self.datasets, self.slices(), strict=True):
+            yield dataset, made(values[rows], np.arange(len(values[rows])))[0]
+        if len(self.datasets) > 1:
+            overall = partial(overall_means, sets=len(self.datasets))
+            over = made(values, np.arange(len(values)), strata=self.strata(), make=overall, layers=2)
+            yield from zip((MACRO, POOLED), over, strict=True)
+
     def tested(self) -> list[int]:
         """The columns of the models that are compared, without controls."""
         return [place for place, column in enumerate(self.columns) if not column.control]
@@ -129,11 +144,13 @@ def macro_mean(set_means: Floats) -> Floats:
     return np.asarray(set_means.mean(axis=0))
 
 
-def overall_means(values: Floats, slices: Sequence[slice]) -> Statistic:
+def overall_means(values: Floats, set_of: NDArray[np.int64], sets: int) -> Statistic:
     """Of `values` (items, columns), NaN for missing: the macro means of all columns, then their sample-weighted means.
 
-    `slices` are the rows of each set.
+    `set_of` (items,), rising, says which of the `sets` an item is of; a column without one of them has no macro mean.
     """
+    starts = np.searchsorted(set_of, np.arange(sets + 1)).tolist()
+    slices = [slice(start, end) for start, end in pairwise(starts)]
     there = ~np.isnan(values)
     filled, mask = np.where(there, values, 0.0), there.astype(np.float64)
 

@@ -11,6 +11,7 @@ from outputs.statistics.concordance import sums
 from outputs.statistics.kendall import resampled_taus, undefined
 from outputs.statistics.resampling import Floats, Labels, Statistic
 
+PERMUTATIONS = 9999
 _CHUNK_BYTES = 32 * 2**20
 _SAME = 1e-12  # what rounding may put between equal values
 _COLUMN = {"tau_b": 0, "tau_c": 1}
@@ -24,7 +25,7 @@ def perm_both(
     clusters: Labels | None = None,
     variant: str = "tau_b",
     two_sided: bool = False,
-    permutations: int = 9999,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> float:
     """The p of "the first metric's tau (`variant`: tau_b, tau_c) is higher"; with `two_sided`, of "the taus differ".
@@ -84,7 +85,14 @@ def _swapped(clusters: Labels, permutations: int, seed: int) -> Iterator[Floats]
         yield swaps.astype(np.float64)[:, of]
 
 
-def sign_flip_tests(differences: ArrayLike, clusters: Labels, *, permutations: int = 9999, seed: int = 0) -> Floats:
+def enough_permutations(comparisons: int) -> int:
+    """So many that the least p of a family can be below .05 after Holm's correction, with room: 9,999 at least."""
+    return max(PERMUTATIONS, 40 * comparisons - 1)
+
+
+def sign_flip_tests(
+    differences: ArrayLike, clusters: Labels, *, permutations: int = PERMUTATIONS, seed: int = 0
+) -> Floats:
     """Two-sided p of each mean difference being 0; `differences` (rows, comparisons), NaN where missing.
 
     Signs are flipped at random by whole clusters (a label a row), the same for all comparisons (R. Fisher, The Design
