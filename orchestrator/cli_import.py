@@ -99,7 +99,7 @@ def ice(
     from orchestrator.importing import write_import
     from providers.catalog import load_catalog
 
-    names = {name: Path(file) for name, file in (_pair(text, "--target", "NAME=FILE") for text in target or ())}
+    names = {name: Path(file) for name, file in _pairs(target or (), "--target", "NAME=FILE").items()}
     if any(not word.strip() for word in misleading or ()):
         raise typer.BadParameter("is empty", param_hint="--misleading")
     _show(write_import(out, IceImport(paths, names, misleading or MISLEADING), load_catalog()), as_json)
