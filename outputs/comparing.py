@@ -218,8 +218,7 @@ def _interval(
         found, p = normal_mean(values, clusters)
     else:
         found, p = _resampled(values.to_numpy()[:, None], clusters.to_list(), options, share=share)
-    numbers = {name: found.estimate, "low": found.low, "high": found.high, "standard_error": found.standard_error}
-    cells = {key: float(np.ldexp(value, 0 if share else by)) for key, value in numbers.items()}
+    cells = {key: float(np.ldexp(x, 0 if share else by)) for key, x in {name: found.estimate, **found.ends}.items()}
     return {**cells, "warning": found.warning}, p
 
 

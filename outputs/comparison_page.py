@@ -26,8 +26,10 @@ def _shown(answers: Rows, scores: Rows) -> Iterator[Table]:
         caption = "answers that both runs have, and how many of them are another text; low, high: 95 % interval"
         yield table(caption, headings, _answer_lines(answers), 2)
     if scores:
-        headings = ("stage", "model", "dimension", "both", "A", "B", "B - A", "low", "high", "changed", "p (Holm)")
-        yield table(_scores_caption(scores), headings, _score_lines(scores), 3)
+        of_scores = ("model", "dimension", "both", "A", "B", "B - A", "low", "high", "changed", "p (Holm)")
+        stages = len({row["stage"] for row in scores}) > 1
+        lines = ((row["stage"] or "-", *line) if stages else line for row, line in _score_lines(scores))
+        yield table(_scores_caption(scores), ("stage", *of_scores) if stages else of_scores, lines, 2 + stages)
 
 
 def _scores_caption(scores: Rows) -> str:
@@ -45,18 +47,15 @@ def _answer_lines(answers: Rows) -> Iterator[Sequence[object]]:
         yield (row["stage"] or "-", _either(row, short), *counts, *share, *tokens)
 
 
-def _score_lines(scores: Rows) -> Iterator[Sequence[object]]:
+def _score_lines(scores: Rows) -> Iterator[tuple[Mapping[str, Any], Sequence[object]]]:
+    """The rows that moved most, each with its cells but for the stage."""
     short = _short(scores)
     most = sorted(scores, key=lambda row: -abs(row["difference"] or 0))[:_LINES_SHOWN]
     for row in (row for row in scores if row in most):
         means = [measure(row[name]) for name in ("mean_a", "mean_b", "difference", "low", "high")]
-        about = (
-            row["stage"] or "-",
-            f"{_either(row, short)}{_by_judge(row, scores)}",
-            row["dimension"].replace("_", " "),
-            row["both"],
-        )
-        yield (*about, *means, percent(row["share_changed"]), number(row["p_holm"]))
+        who = f"{_either(row, short)}{_by_judge(row, scores)}"
+        about = (who, row["dimension"].replace("_", " "), row["both"])
+        yield row, (*about, *means, percent(row["share_changed"]), number(row["p_holm"]))
 
 
 def _short(rows: Rows) -> dict[str, str]:

@@ -47,7 +47,7 @@ def test_flickr8k_expert_comes_out_as_published(tmp_path: Path) -> None:
         assert (round(found["averaged", metric]["tau_c"], 3), found["averaged", metric]["n"]) == (of_means, 5_664)
     cider = found["ratings", "CIDEr"]
     assert (cider["clusters"], cider["published"], cider["coverage"]) == (1000, "tau_c", 1.0)
-    assert 0.85 < cider["tau_c_se"] < 1.4
+    assert 0.85 < cider["tau_c_standard_error"] < 1.4
 
 
 @pytest.mark.meteor
@@ -65,7 +65,7 @@ def test_msvd_eval_comes_out_as_published(tmp_path: Path) -> None:
             continue
         assert (row["tau_b"], row["tau_c"]) == pytest.approx(taus, abs=tolerance)
         assert (row["n"], row["clusters"], row["protocol"]) == (394, 197, "per-annotator")
-        assert 3 < row["tau_b_se"] < 5
+        assert 3 < row["tau_b_standard_error"] < 5
         assert (round(row["human_tau_b"], 1), row["human_n"]) == (74.5, 197)
     if absent:
         pytest.skip(f"METEOR IS NOT HERE ({found['METEOR']['reason']}): whether it is the best goes unchecked")

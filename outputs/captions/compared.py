@@ -125,9 +125,7 @@ def _row(
         "tau_first": estimates[first],
         "tau_second": estimates[second],
         "difference": found.estimate,
-        "low": found.low,
-        "high": found.high,
-        "standard_error": found.standard_error,
+        **found.ends,
         "warning": None if tested["reason"] else "; ".join(said) or None,
         "simulated": one.simulated or other.simulated,
     }

@@ -16,7 +16,7 @@ from outputs.statistics.kendall import Tau, undefined
 from outputs.statistics.resampling import Floats
 
 SEGMENT, SYSTEM = "segment", "system"
-_NUMBERS = ("", "_low", "_high", "_se")
+_NUMBERS = ("", "_low", "_high", "_standard_error")
 
 CORRELATIONS_SCHEMA: dict[str, type[pl.DataType]] = {
     "dataset": pl.String,

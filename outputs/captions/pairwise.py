@@ -162,9 +162,7 @@ def _part(name: str, found: Interval, gaps: Floats, pairs: _Pairs, right: Floats
     return {
         "category": name,
         "accuracy": found.estimate,
-        "low": found.low,
-        "high": found.high,
-        "standard_error": found.standard_error,
+        **found.ends,
         "pairs": int(among.sum()),
         "n": n,
         "coverage": float(scored.sum() / among.sum()) if among.any() else float("nan"),

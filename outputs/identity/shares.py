@@ -57,8 +57,8 @@ def clustered_shares(counts: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
     """The share of hits of each group and measure; `by`, then the columns of a share in `outputs.identity.columns`.
 
     `counts` has one row per cluster and measure, as `cluster_counts` gives them. NaN, with the reason in `warning`,
-    where there is nothing to say. Where no conflict was judged again, nothing is known of hits: they are null, not 0,
-    and no row counts as judged.
+    where there is nothing to say. Where nothing was judged, or no conflict again, nothing is known of hits: they are
+    null, not 0, and no row counts as judged.
     """
     read = pl.col("n") > 0
     groups = counts.group_by([*by, "measure"], maintain_order=True).agg(
@@ -67,7 +67,7 @@ def clustered_shares(counts: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         templates=read.sum().cast(pl.Int64),
         templates_with_hits=(pl.col("y") > 0).sum().cast(pl.Int64),
     )
-    known = (pl.col("x") == 0) | (pl.col("m") > 0)
+    known = (pl.col("n") > 0) & ((pl.col("x") == 0) | (pl.col("m") > 0))
     judged = pl.when(known).then(pl.col("n") - (pl.col("x") - pl.col("m"))).otherwise(0)
     found = pl.DataFrame([_share(row) for row in groups.iter_rows(named=True)], schema=_FOUND, orient="row")
     return groups.hstack(found).with_columns(

@@ -165,5 +165,4 @@ def interval_cells(found: Interval, items: int) -> dict[str, Any]:
         return {"low": None, "high": None, "standard_error": None, "warning": "no item with a value"}
     if items == 1:
         return {"low": None, "high": None, "standard_error": None, "warning": "one item: no interval"}
-    ends = {"low": found.low, "high": found.high, "standard_error": found.standard_error}
-    return {**ends, "warning": found.warning}
+    return {**found.ends, "warning": found.warning}

@@ -70,9 +70,7 @@ def _rows(
 def _cells(own: Interval, common: Interval) -> dict[str, Any]:
     return {
         "mean": own.estimate,
-        "low": own.low,
-        "high": own.high,
-        "standard_error": own.standard_error,
+        **own.ends,
         "common_mean": common.estimate,
         "common_low": common.low,
         "common_high": common.high,

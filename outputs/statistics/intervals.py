@@ -41,6 +41,11 @@ class Interval:
     clusters: int
     warning: str | None = None
 
+    @property
+    def ends(self) -> dict[str, float]:
+        """`low`, `high` and `standard_error`, as tables call them."""
+        return {"low": self.low, "high": self.high, "standard_error": self.standard_error}
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
