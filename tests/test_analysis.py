@@ -201,7 +201,7 @@ def test_the_page_fits_an_ordinary_terminal(folder: Path) -> None:
     assert "299/299" in shown
     assert "…" not in shown
     assert max(map(len, shown.splitlines())) <= 100
-    assert all(f"people's {name}" in " ".join(shown.split()) for name in NAMES)
+    assert all(name in shown for name in NAMES)
 
 
 def test_a_real_run_is_not_called_simulated(folder: Path) -> None:

@@ -16,11 +16,35 @@ _HEADLINE = ("average", "overall")  # what comparisons are shown of, where it wa
 
 
 def correlation_tables(rows: Rows, names: Names) -> Iterator[Table]:
-    """A table for each level, protocol and dimension that people rated; the best metric first, people last."""
-    kinds = dict.fromkeys((row["level"], row["protocol"], row["human_dimension"]) for row in rows)
-    for kind in kinds:
-        its = [row for row in rows if (row["level"], row["protocol"], row["human_dimension"]) == kind]
-        yield _correlation(kind, [row for row in its if row["n"]], names)
+    """For each level and protocol the headline, best metric first and people last; then the other dimensions."""
+    for level, protocol in dict.fromkeys((row["level"], row["protocol"]) for row in rows):
+        its = [row for row in rows if (row["level"], row["protocol"]) == (level, protocol)]
+        headline = _headline([row["human_dimension"] for row in its])
+        of_headline = [row for row in its if row["human_dimension"] == headline and row["n"]]
+        yield _correlation((level, protocol, headline), of_headline, names)
+        others = [row for row in its if row["human_dimension"] != headline and row["n"]]
+        if others:
+            yield _by_dimension(others, names)
+
+
+def _headline(dimensions: Sequence[str]) -> str:
+    """The average of what people rated, where there is one."""
+    return next((name for name in _HEADLINE if name in dimensions), dimensions[0])
+
+
+def _by_dimension(rows: Rows, names: Names) -> Table:
+    """One tau for each metric and dimension that people rated."""
+    tau, dimensions = rows[0]["published"], list(dict.fromkeys(row["human_dimension"] for row in rows))
+    found = {(names(row), row["human_dimension"]): number(row[tau], 1) for row in rows}
+    shown = [
+        (name, *(found.get((name, dimension), "n/a") for dimension in dimensions))
+        for name in dict.fromkeys(names(row) for row in rows)
+    ]
+    human = {row["human_dimension"]: number(row[f"human_{tau}"], 1) for row in rows if row[f"human_{tau}"] is not None}
+    if human:
+        shown.append(("between annotators (ceiling)", *(human.get(dimension, "n/a") for dimension in dimensions)))
+    caption = f"{_TAUS[tau]} x100 with people's other dimensions, {rows[0]['level']} level; intervals are in the table"
+    return table(caption, ("metric", *dimensions), shown)
 
 
 def _correlation(kind: tuple[str, str, str], rows: Rows, names: Names) -> Table:
@@ -45,10 +69,9 @@ def _correlation(kind: tuple[str, str, str], rows: Rows, names: Names) -> Table:
 
 def comparison_tables(rows: Rows, names: Names) -> Iterator[Table]:
     """The best metric against each other one, by the average of what people rated where there is one."""
-    rated = list(dict.fromkeys(row["human_dimension"] for row in rows))
-    if not rated:
+    if not rows:
         return
-    headline = next((name for name in _HEADLINE if name in rated), rated[0])
+    headline = _headline([row["human_dimension"] for row in rows])
     of_headline = [row for row in rows if row["human_dimension"] == headline]
     for level, protocol in dict.fromkeys((row["level"], row["protocol"]) for row in of_headline):
         its = [row for row in of_headline if (row["level"], row["protocol"]) == (level, protocol)]
