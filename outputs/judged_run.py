@@ -90,6 +90,11 @@ def _coverage_notes(means: pl.DataFrame, differences: pl.DataFrame) -> Iterator[
     yield from _doubtful(means.filter(pl.col("warning").is_not_null(), pl.col("items") > 0))
 
 
+def _in_brackets(dataset: str) -> str:
+    """Means over datasets bring brackets of their own."""
+    return "" if not dataset else f" {dataset}" if dataset.startswith("(") else f" ({dataset})"
+
+
 def _doubtful(rows: pl.DataFrame) -> Iterator[str]:
     """How many means have no interval that can be relied on, and of some of them why."""
     if not rows.height:
@@ -97,8 +102,7 @@ def _doubtful(rows: pl.DataFrame) -> Iterator[str]:
     short = short_names(rows["model"].unique().sort())
     cells = rows.unique(["model", "dataset"], keep="first", maintain_order=True)
     named = (
-        " ".join(word for word in (short[model] or "(no model)", f"({dataset})" if dataset else "") if word)
-        + f": {warning}"
+        f"{short[model] or '(no model)'}{_in_brackets(dataset)}: {warning}"
         for model, dataset, warning in cells.select("model", "dataset", "warning").head(_MOST_NAMED).iter_rows()
     )
     more = "; the others: column warning of the table means" if cells.height > _MOST_NAMED else ""

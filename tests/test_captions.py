@@ -330,6 +330,18 @@ def test_pairs_are_counted_by_a_named_rule_for_ties(tmp_path: Path) -> None:
     assert "ties count half" in page(found)
 
 
+def test_an_accuracy_stays_a_share_and_says_how_few_it_rests_on(tmp_path: Path) -> None:
+    """Ends are within 0 and 100, also where every pair is right; the page counts pairs with a score, and warns."""
+    scores: list[tuple[float | None, float | None]] = [(2, 1), (3, 1), (5, 1), (None, 1), (None, 1), (1, 2)]
+    found = report(tmp_path, pairs_of([(1, 0)] * 6, scores))
+    for row in found.document["pairwise"]:
+        assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
+        assert row["category"] == "mean" or row["low"] < row["high"]
+    shown = " ".join(page(found).split())
+    assert "4/6" in shown
+    assert "Accuracy on pairs: " in shown
+
+
 def test_a_pair_of_three_captions_is_refused(tmp_path: Path) -> None:
     """What is linked as a pair is two captions."""
     items = pairs_of([(1, 0)], [(1, 2)])

@@ -128,6 +128,15 @@ def test_models_without_a_common_prompt_are_not_compared(tmp_path: Path) -> None
     assert "1 pairs of models have no prompt that both answered" in shown(found)
 
 
+def test_where_one_model_answered_there_is_no_diversity(tmp_path: Path) -> None:
+    """A model none of whose answers came leaves the other alone: n/a with the reason, not a diversity of one."""
+    said = answers("a", items=3)
+    found = report(tmp_path, {**said, "b": dict.fromkeys(said["a"])})
+    diversity = found.tables["diversity"]
+    assert diversity["mean"].is_nan().all()
+    assert set(diversity["warning"]) == {"one model only"}
+
+
 def test_one_model_has_nobody_to_be_compared_with(tmp_path: Path) -> None:
     """Its form and its own repetitions are there, diversity over models is not, and the page says why."""
     found = report(tmp_path, answers("a"))

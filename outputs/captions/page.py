@@ -104,6 +104,17 @@ def _notes(about: Mapping[str, Any], its: Mapping[str, Rows], names: Names) -> I
         if row["reason"] and row["system"] is None and row["metric"] not in named:
             yield f"{row['metric']}: absent, {row['reason']}."
     yield from _of_correlations(its["correlations"], names)
+    yield from _of_pairs(its["pairwise"], names)
+
+
+def _of_pairs(rows: Rows, names: Names) -> Iterator[str]:
+    """What is doubtful of accuracies, each once with the metrics that it holds for."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if said := row["reason"] or row["warning"]:
+            found.setdefault(said, {})[names(row)] = None
+    for said, metrics in found.items():
+        yield f"Accuracy on pairs: {said}: {', '.join(metrics)}."
 
 
 def _of_correlations(rows: Rows, names: Names) -> Iterator[str]:

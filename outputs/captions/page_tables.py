@@ -113,7 +113,7 @@ def pairwise_tables(rows: Rows, names: Names) -> Iterator[Table]:
             last = half[-1]
             interval = _interval(_x100(last["low"]), _x100(last["high"]))
             said = number(_x100(strict["accuracy"]), 1)
-            shown.append((name, *values, interval, said, last["pairs"], percent(last["coverage"])))
+            shown.append((name, *values, interval, said, f"{last['n']}/{last['pairs']}", percent(last["coverage"])))
         shown.sort(key=lambda line: line[0])
         caption = (
             f"accuracy on pairs, people's {dimension}, x100; ties count half (strict: a metric's are wrong, those of "

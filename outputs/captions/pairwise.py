@@ -6,7 +6,7 @@ people are tied are left out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -130,7 +130,7 @@ def _rows(captions: CaptionSet, pairs: _Pairs, series: Series, rule: TieRule, op
         "ratings_kind": captions.ratings_kind,
     }
     clusters, resamples, seed = np.array(pairs.cluster), options.resamples, options.seed
-    found = column_intervals(columns, clusters, resamples=resamples, seed=seed)[0] if names else []
+    found = column_intervals(columns, clusters, share=True, resamples=resamples, seed=seed)[0] if names else []
     parts = [(name, interval, of == name) for name, interval in zip(names, found, strict=True)]
     if len(names) > 1:
         there = ~np.isnan(right)
@@ -153,7 +153,8 @@ def _right(gaps: Floats, preference: Floats, rule: TieRule) -> Floats:
 
 
 def _mean(drawn: Resampled, categories: int) -> Interval:
-    return drawn.combination(np.full(categories, 1 / categories))
+    found = drawn.combination(np.full(categories, 1 / categories))
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def _part(name: str, found: Interval, gaps: Floats, pairs: _Pairs, right: Floats, among: Any) -> dict[str, Any]:

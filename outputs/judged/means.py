@@ -107,7 +107,7 @@ class _Means:
                 counted = self.items[single[dataset]] if dataset in single else self.items
                 for layer, dimension in enumerate(self.panel.dimensions):
                     found, items = intervals[dataset, place, layer], int(counted[:, place, layer].sum())
-                    least = items if dataset in single else min(int(self.items[s, place, layer].sum()) for s in sets)
+                    least = items if dataset != MACRO else min(int(self.items[s, place, layer].sum()) for s in sets)
                     about = self._about(column, dataset, cells, dimension)
                     yield {**about, "dimension": dimension, "items": items, **_cells(found, least)}
 

@@ -58,6 +58,8 @@ def prompt_diversity(compared: Compared) -> pl.DataFrame:
 
 def _measures(compared: Compared, prompt: int) -> tuple[float, ...]:
     models = np.flatnonzero(compared.texts.there[prompt])
+    if len(models) < 2:
+        return (math.nan,) * len(MEASURES)
     encoded = [compared.encoded[place] for place in compared.place[prompt, models]]
     texts = [text for text in compared.texts.answers[prompt] if text is not None]
     cosines = (math.nan, math.nan)

@@ -113,7 +113,7 @@ def _notes(compared: Compared, tables: Mapping[str, pl.DataFrame], options: Opti
     if missing:
         yield (
             f"{missing} of {int(texts.asked.sum())} answers are missing (failed, without words, or a dialogue without "
-            "all its turns). Models are compared over the prompts that all answered: "
+            "all its turns). Models are compared over the prompts that all with any answer in a dataset answered: "
             f"{int(compared.whole.sum())} of {len(texts.prompts)}."
         )
     if len(texts.models) == 1:

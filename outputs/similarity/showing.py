@@ -171,7 +171,7 @@ def _diversity(diversity: pl.DataFrame, total: str) -> Table:
     """The mean over datasets with its interval; beside it those of the datasets, as far as there is room."""
     datasets = [name for name in diversity["dataset"].unique(maintain_order=True) if name != total][:_COLUMNS]
     found = {(row["measure"], row["dataset"]): row for row in diversity.iter_rows(named=True)}
-    caption = "diversity of the models' answers to a prompt, over prompts that all answered"
+    caption = "diversity of the models' answers to a prompt, over prompts that all with any answer answered"
     rows = []
     for measure in diversity["measure"].unique(maintain_order=True):
         row = found[measure, total]

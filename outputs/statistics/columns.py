@@ -25,10 +25,14 @@ def column_intervals(
     strata: Places | None = None,
     make: Make = lambda values, _: weighted_means(values),
     layers: int = 1,
+    share: bool = False,
     resamples: int,
     seed: int,
 ) -> list[list[Interval]]:
-    """By layer, then column, of `values` (rows, columns), NaN where missing; `clusters` and `strata` (rows,)."""
+    """By layer, then column, of `values` (rows, columns), NaN where missing; `clusters` and `strata` (rows,).
+
+    With `share` the columns are shares, 0 to 1, and so are the ends of their intervals.
+    """
     layer_of = np.zeros(len(values), dtype=np.int64) if strata is None else strata
     found: list[dict[int, Interval]] = [{} for _ in range(layers)]
     for rows, columns in _alike(~np.isnan(values), clusters):
@@ -36,7 +40,8 @@ def column_intervals(
         drawn = bootstrap(statistic, clusters[rows], strata=layer_of[rows], resamples=resamples, seed=seed)
         for at, column in enumerate(columns.tolist()):
             for layer in range(layers):
-                found[layer][column] = drawn.interval(layer * len(columns) + at)
+                place = layer * len(columns) + at
+                found[layer][column] = drawn.share(place) if share else drawn.interval(place)
     return [[by_column[column] for column in range(values.shape[1])] for by_column in found]
 
 
