@@ -147,6 +147,11 @@ class LaneBudget:
                 book.reserved += amount
         return fit
 
+    def reserve_again(self, usd: float | None) -> None:
+        """Reserve what an earlier session has reserved for a call that goes on: a batch's row."""
+        for book in self._books:
+            book.reserved += nanodollars(usd or 0.0)
+
     def _fit(self, amount: int) -> Fit:
         fit = _RESERVED
         for scope in self._scopes:
@@ -226,6 +231,10 @@ class Budget:
         for row, attempt in state.open_attempts.items():
             totals = state.lanes[state.lane_of[row]]
             budget.for_lane(totals.provider, totals.model).spent(0.0, attempt.reserved_usd or 0.0)
+        for row, number in enumerate(state.batch_of):
+            if number:
+                totals = state.lanes[state.lane_of[row]]
+                budget.for_lane(totals.provider, totals.model).reserve_again(state.reserved_usd(row))
         return budget
 
     def for_lane(self, provider: str, model: str) -> LaneBudget:

@@ -10,6 +10,7 @@ import msgspec
 from jobs.manifest import ManifestJob
 from jobs.protocol import Job
 from jobs.spec import LoadedSpec
+from orchestrator.batching.via import Via
 from orchestrator.budget import Caps
 from orchestrator.caps import caps_in_force, idle_caps, require_prices
 from orchestrator.checking import RequestCheck, require_key
@@ -47,7 +48,9 @@ class Options:
     prompts that go over the shipped ones. `first`: only so many items of each dataset, or rows of a manifest. `chosen`:
     values of a spec's keys, in place of its own. `dedupe`:
     ask equal requests once; where it is not said, as the run did before. `allow_unpriced`: send also what nobody knows
-    the price of. `thresholds` go over those of the catalog file.
+    the price of. `thresholds` go over those of the catalog file. `via`: how rows travel; where it is not said, as they
+    did before. `allow_rebuy`: near the deadline, send rows online whose batch is late and cannot be cancelled in time.
+    `cancel_batches`: only cancel the batches that are open, and take in what they have answered.
     """
 
     out: Path | None = None
@@ -64,6 +67,9 @@ class Options:
     dedupe: bool | None = None
     allow_unpriced: bool = False
     thresholds: tuple[tuple[str, int | float], ...] = ()
+    via: Via | None = None
+    allow_rebuy: bool = False
+    cancel_batches: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.concurrency <= MAX_CONCURRENCY:

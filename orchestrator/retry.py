@@ -60,6 +60,8 @@ class Policies:
             FailureKind.UNREADABLE: Policy(stop_after_attempt(at.unreadable_attempts), _SOON),
             FailureKind.TOO_LARGE: _ONCE,
             FailureKind.BAD_MEDIUM: _ONCE,
+            FailureKind.BATCH_ENDED: Policy(stop_after_attempt(at.transient_attempts), wait_none()),
+            FailureKind.MISSING: _ONCE,  # it may have been billed: nothing is bought twice unasked
         }
 
     def next_wait_s(self, kind: FailureKind, attempts: int, waited_s: float = 0.0) -> float | None:

@@ -1,15 +1,17 @@
 """The state of a run as a fold over its log: what is asked, answered, failed, open, and what it cost.
 
 The engine folds the same steps while it runs as a replay does from disk, so there is one account of what a line means.
-Memory: about 30 bytes a row; bodies stay on disk.
+Memory: about 40 bytes a row; bodies stay on disk.
 """
 
+import math
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from outputs.batches import Batches
 from outputs.log_reader import Record, merged
 from outputs.records import NO_METADATA, AttemptLine, ErrorLine, EventLine, RequestHead, ResponseHead
 from providers.wire import Billing, FailureKind, Usage
@@ -25,7 +27,7 @@ class RowFlag:
 
 
 # Failures that use up none of a row's attempts: they say nothing about the row.
-UNCOUNTED = frozenset({FailureKind.THROTTLED, FailureKind.KEY_REFUSED, FailureKind.QUOTA, "killed"})
+UNCOUNTED = frozenset({FailureKind.THROTTLED, FailureKind.KEY_REFUSED, FailureKind.QUOTA, "killed", "not_sent"})
 
 _MOST_STAGES = 255
 _HOUR_S = 3600
@@ -51,6 +53,9 @@ class LaneTotals:
     unpriced: int = 0
     unpriced_usd: float = 0.0  # what the unpriced answers with a reservation were reserved at
     duplicates: int = 0  # answers that repeat another row's, without a call
+    by_batch: int = 0  # answers that came by a batch
+    in_batches: int = 0  # rows that are in a batch now
+    billed_unanswered: int = 0  # attempts that brought no answer, and are known to have been billed
     failures: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -83,7 +88,10 @@ class RunState:
         self._lane_numbers: dict[tuple[str, str], int] = {}
         self.stages = [""]
         self._stage_numbers = {"": 0}
-        self.open_attempts: dict[int, OpenAttempt] = {}
+        self.open_attempts: dict[int, OpenAttempt] = {}  # those of online calls
+        self.batches = Batches()
+        self.batch_of = array("H")  # the number of the batch that a row is in; 0 where it is in none
+        self.reserved_of = array("d")  # USD, of a row in a batch; NaN where unpriced
         self.pending_addition = 0  # request lines that an unfinished edit of the manifest still owes
         self.sha256: str | None = None  # of the manifest that the last edit came from
         self.last_event: EventLine | None = None
@@ -92,6 +100,7 @@ class RunState:
         self.dedupe: bool | None = None  # None where nothing was said
         self.estimate: dict[str, Any] | None = None  # the last one
         self.estimate_at = 0.0
+        self.via: str | None = None  # how rows travel, as it was said last
         self.attempts_by_hour: dict[int, dict[int, int]] = {}  # lane -> hours since 1970 UTC -> attempts begun
 
     def __len__(self) -> int:
@@ -136,24 +145,58 @@ class RunState:
         self.failed_attempts.append(0)
         self.attempts.append(0)
         self.answer_seqs.append(0)
+        self.batch_of.append(0)
+        self.reserved_of.append(0.0)
         self.lanes[lane].asked += 1
         if self.pending_addition:
             self.pending_addition -= 1
         return len(self.seqs) - 1
 
-    def begin_attempt(self, row: int, attempt: int, reserved_usd: float | None, at: float = 0.0) -> None:
+    def begin_attempt(
+        self, row: int, attempt: int, reserved_usd: float | None, at: float = 0.0, batch: int | None = None
+    ) -> None:
         """The line before an attempt. One that was open before was never settled: killed, and maybe billed.
 
-        `at` in seconds since 1970 UTC; 0 where nobody knows.
+        `at` in seconds since 1970 UTC; 0 where nobody knows. `batch`: the seq of the batch that it goes by.
         """
-        if row in self.open_attempts:
+        if row in self.open_attempts or self.batch_of[row]:
             self.settle_open_as_killed(row)
-        self.open_attempts[row] = OpenAttempt(attempt, reserved_usd)
         self.attempts[row] = min(attempt, 255)
         lane = self.lane_of[row]
         self.lanes[lane].attempts += 1
+        if batch in self.batches.by_seq:
+            self._enter_batch(row, batch, reserved_usd)
+            return
+        self.open_attempts[row] = OpenAttempt(attempt, reserved_usd)
         if at:
             self._count_in_hour(lane, int(at) // _HOUR_S)
+
+    def _enter_batch(self, row: int, seq: int, reserved_usd: float | None) -> None:
+        batch = self.batches.by_seq[seq]
+        batch.open_rows += 1
+        self.batch_of[row] = batch.number
+        self.reserved_of[row] = math.nan if reserved_usd is None else reserved_usd
+        self.lanes[self.lane_of[row]].in_batches += 1
+
+    def _end_attempt(self, row: int) -> OpenAttempt | None:
+        """The row's attempt, which is over."""
+        number = self.batch_of[row]
+        if not number:
+            return self.open_attempts.pop(row, None)
+        self.batch_of[row] = 0
+        self.batches.numbered(number).open_rows -= 1
+        self.lanes[self.lane_of[row]].in_batches -= 1
+        return OpenAttempt(self.attempts[row], self.reserved_usd(row))
+
+    def reserved_usd(self, row: int) -> float | None:
+        """What is reserved for a row in a batch; None where it is unpriced."""
+        reserved = self.reserved_of[row]
+        return None if math.isnan(reserved) else reserved
+
+    def rows_in(self, seq: int) -> list[int]:
+        """The rows that are in a batch still, rising."""
+        number = self.batches.by_seq[seq].number
+        return [row for row, of in enumerate(self.batch_of) if of == number]
 
     def _count_in_hour(self, lane: int, hour: int) -> None:
         counts = self.attempts_by_hour.setdefault(lane, {})
@@ -168,11 +211,14 @@ class RunState:
         """An attempt whose process ended before it settled: nobody knows whether it was billed."""
         self.settle_attempt(row, Billing.MAYBE, "killed")
 
-    def settle_attempt(self, row: int, billing: Billing, kind: str) -> None:
-        """An attempt that ended without an answer."""
-        open_attempt = self.open_attempts.pop(row, None)
+    def settle_attempt(self, row: int, billing: Billing, kind: str, cost_usd: float | None = None) -> None:
+        """An attempt that ended without an answer; `cost_usd` where it is known to have been billed."""
+        open_attempt = self._end_attempt(row)
         lane = self.lanes[self.lane_of[row]]
         lane.failures[kind] = lane.failures.get(kind, 0) + 1
+        if billing is Billing.BILLED and cost_usd is not None:
+            lane.billed_unanswered += 1
+            lane.cost_usd = _sum_usd(lane.cost_usd, cost_usd)
         if billing is Billing.MAYBE:
             lane.maybe_billed += 1
             if open_attempt is None or open_attempt.reserved_usd is None:
@@ -182,7 +228,15 @@ class RunState:
         if kind not in UNCOUNTED and self.failed_attempts[row] < 255:
             self.failed_attempts[row] += 1
 
-    def answer(self, row: int, seq: int, usage: Usage | None, cost_usd: float | None, duplicate: bool = False) -> bool:
+    def answer(
+        self,
+        row: int,
+        seq: int,
+        usage: Usage | None,
+        cost_usd: float | None,
+        duplicate: bool = False,
+        by_batch: bool = False,
+    ) -> bool:
         """An answer's line; returns whether the row had been settled before.
 
         A `duplicate` repeats another row's answer: it costs nothing and settles no attempt.
@@ -190,10 +244,11 @@ class RunState:
         lane = self.lanes[self.lane_of[row]]
         repeat = self._settle(row, RowFlag.ANSWERED, lane)
         self.answer_seqs[row] = seq
+        lane.by_batch += by_batch
         if duplicate:
             lane.duplicates += 1
         else:
-            self._charge(lane, self.open_attempts.pop(row, None), usage, cost_usd)
+            self._charge(lane, self._end_attempt(row), usage, cost_usd)
         return repeat
 
     @staticmethod
@@ -264,7 +319,8 @@ class RunState:
             case ResponseHead():
                 if (row := self.row_of(record.request)) is not None:
                     duplicate = record.duplicate_of is not None
-                    return self.answer(row, record.seq, record.usage, record.cost_usd, duplicate)
+                    by_batch = record.batch is not None
+                    return self.answer(row, record.seq, record.usage, record.cost_usd, duplicate, by_batch)
             case ErrorLine():
                 if (row := self.row_of(record.request)) is not None:
                     return self.fail(row)
@@ -273,13 +329,19 @@ class RunState:
         return False
 
     def _apply_attempt(self, record: AttemptLine) -> None:
+        if record.step is not None:
+            if record.batch is None:
+                self.batches.begin(record.seq, record.at, record.told)
+            else:
+                self.batches.advance(record.batch, record.step, record.at, record.told)
+            return
         row = self.row_of(record.request)
         if row is None:
             return
         if record.settled is None:
-            self.begin_attempt(row, record.attempt, record.reserved_usd, record.at)
+            self.begin_attempt(row, record.attempt, record.reserved_usd, record.at, record.batch)
         else:
-            self.settle_attempt(row, record.settled, record.kind or "unknown")
+            self.settle_attempt(row, record.settled, record.kind or "unknown", record.cost_usd)
 
     def _apply_event(self, record: EventLine) -> None:
         self.last_event = record
@@ -296,6 +358,8 @@ class RunState:
                 self.dedupe = record.dedupe
             case "estimate":
                 self.estimate, self.estimate_at = record.estimate, record.at
+            case "via":
+                self.via = record.via
 
     def _change_what_is_asked(self, record: EventLine) -> None:
         self.pending_addition = record.adding

@@ -7,8 +7,10 @@ tokens made spaces (JSON allows none inside a string); anything else is stored a
 import base64
 import hashlib
 
+import msgspec
 import orjson
 
+from outputs.batches import BatchTold, Step
 from outputs.records import RequestLine
 from providers.wire import Billing, Failure, Usage
 
@@ -32,14 +34,27 @@ def raw_field(body: bytes) -> bytes:
         return b'"raw_base64":"%b"' % base64.b64encode(body)
 
 
-def intent(request_seq: int, attempt: int, at: float, reserved_usd: float | None) -> bytes:
-    """The line before an attempt."""
+def intent(request_seq: int, attempt: int, at: float, reserved_usd: float | None, batch: int | None = None) -> bytes:
+    """The line before an attempt. `batch`: the seq of the first line of the batch that it goes by."""
     reserved = _NULL if reserved_usd is None else b"%.9f" % reserved_usd
-    return b'"request":%d,"attempt":%d,"at":%.3f,"reserved_usd":%b}' % (request_seq, attempt, at, reserved)
+    by = b"" if batch is None else b',"batch":%d' % batch
+    return b'"request":%d,"attempt":%d,"at":%.3f,"reserved_usd":%b%b}' % (request_seq, attempt, at, reserved, by)
 
 
-def settlement(request_seq: int, attempt: int, at: float, failure: Failure, raw: bytes = b"") -> bytes:
-    """The line that says how an attempt without an answer ended; `raw` is what came back where that may be billed."""
+def batch_step(step: Step, at: float, told: BatchTold | None = None, batch: int | None = None) -> bytes:
+    """A line about a batch: its first, or one more of the batch whose first line has the seq `batch`."""
+    of = b"" if batch is None else b'"batch":%d,' % batch
+    said = b"" if told is None else b',"told":' + msgspec.json.encode(told)
+    return b'%b"step":"%b","at":%.3f%b}' % (of, step.value.encode(), at, said)
+
+
+def settlement(
+    request_seq: int, attempt: int, at: float, failure: Failure, raw: bytes = b"", cost_usd: float | None = None
+) -> bytes:
+    """The line that says how an attempt without an answer ended; `raw` is what came back where that may be billed.
+
+    `cost_usd`: what it cost, where it is known to have been billed all the same.
+    """
     return _settled(
         request_seq,
         attempt,
@@ -50,6 +65,7 @@ def settlement(request_seq: int, attempt: int, at: float, failure: Failure, raw:
         failure.status,
         failure.code,
         raw,
+        cost_usd,
     )
 
 
@@ -69,8 +85,9 @@ def _settled(
     status: int | None,
     code: str | None,
     raw: bytes,
+    cost_usd: float | None = None,
 ) -> bytes:
-    return b'"request":%d,"attempt":%d,"at":%.3f,"settled":"%b","kind":"%b","status":%b,"code":%b,"message":%b%b}' % (
+    return b'"request":%d,"attempt":%d,"at":%.3f,"settled":"%b","kind":"%b","status":%b,"code":%b,"message":%b%b%b}' % (
         request_seq,
         attempt,
         at,
@@ -79,7 +96,8 @@ def _settled(
         orjson.dumps(status),
         orjson.dumps(code),
         orjson.dumps(message),
-        b"," + raw_field(raw) if raw and billing is Billing.MAYBE else b"",
+        b"" if cost_usd is None else b',"cost_usd":%.9f' % cost_usd,
+        b"," + raw_field(raw) if raw and billing is not Billing.UNBILLED else b"",
     )
 
 
@@ -94,20 +112,22 @@ def response(
     usage: Usage | None,
     cost_usd: float | None,
     duplicate_of: int | None = None,
+    batch: int | None = None,
 ) -> bytes:
     """The line of an answer, in the OpenAI Batch output format and beyond. `body` has been found to be JSON.
 
     `duplicate_of`: the seq of the request whose answer this one repeats, without a call of its own. `latency_s` is None
-    where nobody measured it.
+    where nobody measured it. `batch`: the seq of the first line of the batch that it came by.
     """
     return (
-        b'"request":%d,"id":"overnight-%d",%b"custom_id":%b,"provider":%b,"model":%b,"fingerprint":%b,"attempts":%d,'
+        b'"request":%d,"id":"overnight-%d",%b%b"custom_id":%b,"provider":%b,"model":%b,"fingerprint":%b,"attempts":%d,'
         b'"at":%.3f,"latency_s":%b,"usage":%b,"cost_usd":%b,"body_sha256":"%b","metadata":%b,"error":null,'
         b'"response":{"status_code":200,"request_id":%b,"body":%b}}'
     ) % (
         request.seq,
         request.seq,
         b"" if duplicate_of is None else b'"duplicate_of":%d,' % duplicate_of,
+        b"" if batch is None else b'"batch":%d,' % batch,
         request.custom_id,
         request.provider,
         request.model,

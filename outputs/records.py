@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from outputs.batches import BatchTold, Step
 from prompts.records import Completion
 from providers.adapters import read_completion, recognise_protocol
 from providers.media.preflight import Medium
@@ -61,13 +62,17 @@ class RequestHead(msgspec.Struct, frozen=True):
 class AttemptLine(msgspec.Struct, frozen=True):
     """A line of `attempts.jsonl`.
 
-    Without `settled` it stands before an attempt: what it may cost at most (`reserved_usd`, null where unpriced). With
-    `settled` it says how the attempt ended. An answered attempt's settlement is its line in `responses.jsonl` instead.
+    Without `settled` it stands before an attempt: what it may cost at most (`reserved_usd`, null where unpriced), and
+    the batch that it goes by, if any. With `settled` it says how the attempt ended; `cost_usd` is what one cost that
+    was billed and brought no answer. An answered attempt's settlement is its line in `responses.jsonl` instead.
+
+    With `step` it is about a batch as a whole, and of no request: `batch` is the seq of the batch's first line, which
+    has none; see `outputs.batches`.
     """
 
     seq: int
-    request: int
-    attempt: int
+    request: int = 0
+    attempt: int = 0
     at: float = 0.0
     reserved_usd: float | None = None
     settled: Billing | None = None
@@ -75,6 +80,10 @@ class AttemptLine(msgspec.Struct, frozen=True):
     status: int | None = None
     code: str | None = None
     message: str | None = None
+    cost_usd: float | None = None
+    batch: int | None = None
+    step: Step | None = None
+    told: BatchTold | None = None
 
 
 class ResponseHead(msgspec.Struct, frozen=True):
@@ -88,6 +97,7 @@ class ResponseHead(msgspec.Struct, frozen=True):
     latency_s: float | None = None  # None where nobody measured it: an imported answer
     at: float = 0.0
     duplicate_of: int | None = None  # the request (by seq) whose answer this line repeats without a call of its own
+    batch: int | None = None  # the seq of the first line of the batch that it came by
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
@@ -116,6 +126,7 @@ class ResponseLine(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
     body_sha256: str = ""
     duplicate_of: int | None = None  # the request (by seq) whose answer this repeats
+    batch: int | None = None  # as in ResponseHead
 
     @property
     def completion(self) -> Completion:
@@ -156,8 +167,8 @@ class EventLine(msgspec.Struct, frozen=True):
 
     `retry`: finally failed rows are put up again. `asked_changed`: an edited manifest withdrew and restored the
     requests with these seqs, and `adding` new request lines follow it. `budget`: the caps from here on, in USD
-    (`run`, `providers`, `models`). `dedupe`: whether equal requests are asked once from here on. `estimate`: what the
-    run was expected to take, as it was told.
+    (`run`, `providers`, `models`). `dedupe`: whether equal requests are asked once from here on. `via`: how rows travel
+    from here on. `estimate`: what the run was expected to take, as it was told.
     """
 
     seq: int
@@ -172,3 +183,4 @@ class EventLine(msgspec.Struct, frozen=True):
     budget: dict[str, Any] | None = None
     dedupe: bool | None = None
     estimate: dict[str, Any] | None = None
+    via: str | None = None

@@ -88,6 +88,21 @@ class MediaLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.structs.replace(self, max_side=min(self.max_side, self.many_max_side))
 
 
+class BatchApi(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a provider's batch API takes: rows and bytes of one batch, and how many input tokens of one model may be in
+    its queue at once (None where nobody knows: then its refusals tell). `window` is the completion window that is asked
+    for, where the API has one; `hours` is how long a batch may take at most. `deployments` are Azure's of the kind
+    global batch, by model; a model without one has one of its own name.
+    """
+
+    max_rows: _Count = 50_000
+    max_bytes: _Count = 100_000_000
+    queued_tokens: _Count | None = None
+    window: str = "24h"
+    hours: _Positive = 24.0
+    deployments: dict[str, str] = {}
+
+
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One provider of the catalog.
 
@@ -114,6 +129,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     check_model: str | None = None  # what `overnight check` asks where no model is named
     price_id: str | None = None  # the provider's name in the price library
     batch_discount: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None  # share of the price that a batch saves
+    batch: BatchApi | None = None  # None: it has no batch API that is spoken here
     media: MediaLimits = MediaLimits()
     limits: dict[str, Any] = {}
     prices: dict[str, PriceEntry] = {}

@@ -24,6 +24,8 @@ class FailureKind(StrEnum):
     UNREADABLE = "unreadable"
     TOO_LARGE = "too_large"
     BAD_MEDIUM = "bad_medium"  # a picture or clip that cannot be made ready; nothing was sent
+    BATCH_ENDED = "batch_ended"  # its batch expired, was cancelled or refused before the row's turn
+    MISSING = "missing"  # its batch ended, and has no line that can be read for it
 
 
 class Billing(StrEnum):

@@ -49,7 +49,7 @@ class AttemptRows:
             case Settled.WITHOUT_ANSWER:
                 line = lines.read(replayed.settled_where[number])
                 settled = line.settled or Billing.MAYBE
-                cost = 0.0 if settled is Billing.UNBILLED else None
+                cost = 0.0 if settled is Billing.UNBILLED else line.cost_usd
                 how = (settled.value, line.kind, whole(line.status), line.code, line.message)
                 return (moment(line.at), *how, reserved, cost)
             case Settled.SUPERSEDED:

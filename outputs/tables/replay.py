@@ -55,8 +55,10 @@ class Replay(RunState):
         self.costs_usd.append(0.0)
         return super().add_request(seq, offset, lane, stage)
 
-    def begin_attempt(self, row: int, attempt: int, reserved_usd: float | None, at: float = 0.0) -> None:
-        super().begin_attempt(row, attempt, reserved_usd, at)
+    def begin_attempt(
+        self, row: int, attempt: int, reserved_usd: float | None, at: float = 0.0, batch: int | None = None
+    ) -> None:
+        super().begin_attempt(row, attempt, reserved_usd, at, batch)
         self._under_way[row] = len(self.settled)
         self.settled.append(Settled.NOT)
         self.settled_where.append(0)
@@ -68,13 +70,23 @@ class Replay(RunState):
         super().settle_open_as_killed(row)
         self.settled[number] = Settled.SUPERSEDED
 
-    def settle_attempt(self, row: int, billing: Billing, kind: str) -> None:
-        super().settle_attempt(row, billing, kind)
+    def settle_attempt(self, row: int, billing: Billing, kind: str, cost_usd: float | None = None) -> None:
+        super().settle_attempt(row, billing, kind, cost_usd)
+        if cost_usd is not None:
+            self.costs_usd[row] = round(self.costs_usd[row] + cost_usd, 9)
         number = self._under_way.pop(row, None)
         if number is not None:
             self.settled[number], self.settled_where[number] = Settled.WITHOUT_ANSWER, self._offset
 
-    def answer(self, row: int, seq: int, usage: Usage | None, cost_usd: float | None, duplicate: bool = False) -> bool:
+    def answer(
+        self,
+        row: int,
+        seq: int,
+        usage: Usage | None,
+        cost_usd: float | None,
+        duplicate: bool = False,
+        by_batch: bool = False,
+    ) -> bool:
         if not duplicate:
             cost = math.nan if cost_usd is None else cost_usd
             self.costs_usd[row] = round(self.costs_usd[row] + cost, 9)
@@ -82,7 +94,7 @@ class Replay(RunState):
             if number is not None:
                 self.settled[number] = Settled.ANSWERED
                 self.settled_at[number], self.settled_usd[number] = self._at, cost
-        return super().answer(row, seq, usage, cost_usd, duplicate)
+        return super().answer(row, seq, usage, cost_usd, duplicate, by_batch)
 
     def fail(self, row: int) -> bool:
         self.failures[row] = self._offset
