@@ -23,7 +23,7 @@ def sending_s(events: Iterable[bytes]) -> float:
 def lane_s(folder: Path, provider: str) -> float:
     """Seconds from the first call of a provider's lane to its last answer. Raises ValueError where it has none."""
     rows = {line["seq"] for line in _read(folder / "requests.jsonl") if line["provider"] == provider}
-    calls = [line["at"] for line in _read(folder / "attempts.jsonl") if line["request"] in rows]
+    calls = [line["at"] for line in _read(folder / "attempts.jsonl") if line.get("request") in rows]
     answers = [line["at"] for line in _read(folder / "responses.jsonl") if line["request"] in rows]
     if len(answers) < len(rows) or not calls:
         raise ValueError(f"the lane of {provider} has {len(answers):,} answers to {len(rows):,} requests")

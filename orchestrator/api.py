@@ -52,6 +52,8 @@ async def run(
     budget: float | str | None = None,
     until: datetime | str | None = None,
     for_: timedelta | str | None = None,
+    via: str | None = None,
+    allow_rebuy: bool = False,
     dedupe: bool | None = None,
     media_root: str | Path | None = None,
     prompts: str | Path | None = None,
@@ -75,6 +77,10 @@ async def run(
             said the cap of earlier sessions or of the spec stands.
         until: have all answers by then, this session: a datetime (without a zone: local time) or "07:00".
         for_: have all answers in this time, in place of `until`: a timedelta or "8h".
+        via: "online"; "batch", by the providers' batch APIs; or "auto", by batch, and online what is late or what no
+            batch takes; by default as the run did before, at first online.
+        allow_rebuy: near the deadline, send rows online whose batch is late and cannot be cancelled in time; they may
+            be paid for twice.
         dedupe: send equal requests once, and write the answer for all of them; by default as the run did before.
         media_root: the folder that pictures and clips lie in; by default the manifest's, or the dataset's.
         prompts: a folder of prompts that go over the shipped ones of the same name.
@@ -101,6 +107,8 @@ async def run(
         budget=budget,
         until=until,
         for_=for_,
+        via=via,
+        allow_rebuy=allow_rebuy,
         dedupe=dedupe,
         media_root=media_root,
         prompts=prompts,
@@ -132,6 +140,8 @@ async def responses(
     budget: float | str | None = None,
     until: datetime | str | None = None,
     for_: timedelta | str | None = None,
+    via: str | None = None,
+    allow_rebuy: bool = False,
     dedupe: bool | None = None,
     media_root: str | Path | None = None,
     prompts: str | Path | None = None,
@@ -155,6 +165,8 @@ async def responses(
         budget=budget,
         until=until,
         for_=for_,
+        via=via,
+        allow_rebuy=allow_rebuy,
         dedupe=dedupe,
         media_root=media_root,
         prompts=prompts,
@@ -187,6 +199,7 @@ def plan(
     budget: float | str | None = None,
     until: datetime | str | None = None,
     for_: timedelta | str | None = None,
+    via: str | None = None,
     media_root: str | Path | None = None,
     prompts: str | Path | None = None,
     first: int | None = None,
@@ -196,6 +209,7 @@ def plan(
 ) -> Plan:
     """What `run` would send with the same arguments, lane by lane, without sending. Raises InputError.
 
+    Both prices stand in it, of calls and of the batch API; `via` says by which cap and deadline are judged.
     `decode_media`: decode every picture, and every frame shown of a clip; a run does so just before a row's turn.
     """
     options = options_of(
@@ -206,6 +220,7 @@ def plan(
         budget=budget,
         until=until,
         for_=for_,
+        via=via,
         media_root=media_root,
         prompts=prompts,
         first=first,

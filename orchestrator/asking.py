@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from jobs.registry import check_usd
+from orchestrator.batching.via import parse_via
 from orchestrator.budget import parse_budget
 from orchestrator.control import Adjust, parse_limit
 from orchestrator.deadline import Deadline, parse_for, parse_until
@@ -26,6 +27,8 @@ def options_of(
     budget: float | str | None = None,
     until: datetime | str | None = None,
     for_: timedelta | str | None = None,
+    via: str | None = None,
+    allow_rebuy: bool = False,
     dedupe: bool | None = None,
     media_root: str | Path | None = None,
     prompts: str | Path | None = None,
@@ -35,7 +38,7 @@ def options_of(
     allow_unpriced: bool = False,
     thresholds: Iterable[str] | Mapping[str, float] = (),
 ) -> Options:
-    """The options of a run: see `read_budget`, `read_deadline`, `parse_threshold`. Raises InputError."""
+    """The options of a run: see `read_budget`, `read_deadline`, `parse_via`, `parse_threshold`. Raises InputError."""
     return Options(
         out=None if out is None else Path(out),
         concurrency=concurrency,
@@ -44,6 +47,8 @@ def options_of(
         accept_changes=accept_changes,
         budget=read_budget(budget),
         deadline=read_deadline(until, for_),
+        via=None if via is None else parse_via(via),
+        allow_rebuy=allow_rebuy,
         dedupe=dedupe,
         media_root=None if media_root is None else Path(media_root),
         prompts=None if prompts is None else Path(prompts),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from orchestrator.bounding import Call, payload_bytes, picture_tokens, reserve
+from orchestrator.bounding import Call, pictured_call, plain_call, reserve
 from orchestrator.budget import Fit, round_up_usd
 from orchestrator.deciding import EndLane, Failed, TryAgain, decide
 from orchestrator.lane import Lane
@@ -23,8 +23,6 @@ from outputs.records import RequestLine
 from prompts.input_error import InputError
 from providers.cost_bounds import has_dear_tier
 from providers.failures import MESSAGE_LIMIT
-from providers.media.inlining import inline
-from providers.media.references import find_references
 from providers.wire import SIMULATED_HEADER, Answer, Billing, Failure, FailureKind, HttpCall
 
 # A row that may go: its request, its call, and what was reserved for it (None where it has no price).
@@ -66,7 +64,7 @@ class Attempts:
         """Read a row and reserve what it may cost at most, where its pictures are ready and the budget has room."""
         request = self.requests.read(row)
         try:
-            call = self._plain(lane, request) if request.media is None else self._with_pictures(lane, row, request)
+            call = plain_call(lane, request) if request.media is None else self._with_pictures(lane, row, request)
         except InputError as error:
             return self._give_up_unsent(lane, row, request, error)
         if call is None:
@@ -75,11 +73,6 @@ class Attempts:
         if fit is Fit.RESERVED:
             self._ready[row] = (request, call.http, reserved)
         return fit
-
-    @staticmethod
-    def _plain(lane: Lane, request: RequestLine) -> Call:
-        body = bytes(request.body)
-        return Call(request, body, lane.adapter.encode(request.url, body))
 
     def _with_pictures(self, lane: Lane, row: int, request: RequestLine) -> Call | None:
         """The call of a row with pictures; None where they are not ready yet. Raises InputError."""
@@ -90,11 +83,7 @@ class Attempts:
         if pictures is None:
             return None
         self._begun.discard(row)
-        body = bytes(request.body)
-        references = find_references(body)
-        http = lane.adapter.encode(request.url, inline(body, pictures))
-        tokens = picture_tokens(lane.image_tokens, references, pictures)
-        return Call(request, body, http, payload_bytes(pictures), tokens)
+        return pictured_call(lane, request, pictures)
 
     def _prepare_ahead(self, lane: Lane) -> None:
         """Have the pictures of the next rows made ready, so that the pool is never idle while there are rows."""
@@ -199,19 +188,23 @@ class Attempts:
     def _give_up_unsent(self, lane: Lane, row: int, request: RequestLine, error: InputError) -> Fit:
         """A picture that cannot be made ready, or a body that cannot be said, costs its row, and nothing else."""
         self._begun.discard(row)
-        place = "" if error.field is None else f"{error.field}: "
-        kind = FailureKind.ROW_REFUSED if request.media is None else FailureKind.BAD_MEDIUM
-        failure = Failure(kind, Billing.UNBILLED, f"{place}{error.message}"[:MESSAGE_LIMIT])
-        now = time.monotonic()
-        self._give_up(lane, Sent(row, request, self.state.attempts[row], None, now, now), failure, b"")
+        lane.throttled_since.pop(row, None)
+        self.give_up(row, request, unsendable(request, error), b"")
         return Fit.GONE
 
     def _give_up(self, lane: Lane, sent: Sent, failure: Failure, body: bytes) -> None:
         lane.throttled_since.pop(sent.row, None)
-        line = lines.error(sent.request, attempt=sent.attempt, at=time.time(), failure=failure, raw=body)
+        self.give_up(sent.row, sent.request, failure, body, sent.attempt)
+
+    def give_up(
+        self, row: int, request: RequestLine, failure: Failure, body: bytes, attempt: int | None = None
+    ) -> None:
+        """Fail a row for good: its last attempt has been settled before, or there was none."""
+        made = self.state.attempts[row] if attempt is None else attempt
+        line = lines.error(request, attempt=made, at=time.time(), failure=failure, raw=body)
         seq = self.journal.append(Log.ERRORS, line)
-        kept = (sent.request, b"") if self.keep_bodies else None
-        self.on_settled(PendingSettlement(seq, sent.row, None, None, failure, kept))
+        kept = (request, b"") if self.keep_bodies else None
+        self.on_settled(PendingSettlement(seq, row, None, None, failure, kept))
 
     def end_lane(self, lane: Lane, ending: EndLane) -> None:
         """Stop a lane, and log why."""
@@ -219,6 +212,13 @@ class Attempts:
             line = lines.event("lane_stopped", time.time(), lane=lane.name, reason=ending.reason)
             self.journal.append(Log.EVENTS, line)
         lane.stop(ending.reason, ending.exit_code)
+
+
+def unsendable(request: RequestLine, error: InputError) -> Failure:
+    """The failure of a row whose call cannot be made: its picture cannot be made ready, or its body cannot be said."""
+    place = "" if error.field is None else f"{error.field}: "
+    kind = FailureKind.ROW_REFUSED if request.media is None else FailureKind.BAD_MEDIUM
+    return Failure(kind, Billing.UNBILLED, f"{place}{error.message}"[:MESSAGE_LIMIT])
 
 
 def _cost_usd(lane: Lane, sent: Sent, answer: Answer, now: float) -> float | None:

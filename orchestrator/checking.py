@@ -9,6 +9,8 @@ from typing import Self
 
 from jobs.manifest import ManifestJob
 from jobs.protocol import Expected, Job, Request
+from orchestrator.batching.allowed import require_batchable
+from orchestrator.batching.via import Via
 from orchestrator.budget import Caps
 from orchestrator.requests_file import NewRow, prepare
 from orchestrator.sources import Progress, silent
@@ -93,6 +95,7 @@ class RequestCheck:
     allow_unpriced: bool = False
     known_lanes: Collection[tuple[str, str]] = ()  # of the run as it is: without a price only where that was allowed
     media_root: Path | None = None  # the folder that pictures and clips lie in
+    via: Via = Via.ONLINE
     providers: set[str] = field(default_factory=set)
     lanes: dict[tuple[str, str], PriceCheck] = field(default_factory=dict)
     shows_media: bool = False  # whether any row so far has a picture or clip
@@ -168,7 +171,8 @@ class RequestCheck:
         lane = (routed.provider, routed.model)
         if lane not in self.lanes:
             allowed = self.allow_unpriced or lane in self.known_lanes
-            self.lanes[lane] = PriceCheck.of(*lane, self.catalog, self.caps, allow_unpriced=allowed)
+            self.lanes[lane] = check = PriceCheck.of(*lane, self.catalog, self.caps, allow_unpriced=allowed)
+            require_batchable(*lane, self.catalog, self.via, capped=check.capped, allow_unpriced=self.allow_unpriced)
         self.lanes[lane].check(row.url, routed.body)
 
     def _check_provider(self, name: str) -> None:

@@ -14,6 +14,7 @@ from orchestrator.cli_import import import_
 from orchestrator.cli_local import demo_local, serve_local, simulate
 from orchestrator.cli_options import (
     Accept,
+    AllowRebuy,
     AllowUnpriced,
     BudgetOption,
     Concurrency,
@@ -35,6 +36,7 @@ from orchestrator.cli_options import (
     Source,
     Threshold,
     Until,
+    ViaOption,
 )
 from orchestrator.cli_providers import check, prices, providers
 from orchestrator.cli_specs import build, jobs
@@ -102,6 +104,8 @@ def run(
     budget: BudgetOption = None,
     until: Until = None,
     for_: For = None,
+    via: ViaOption = None,
+    allow_rebuy: AllowRebuy = False,
     dedupe: Dedupe = None,
     media_root: MediaRootOption = None,
     prompts: Prompts = None,
@@ -122,6 +126,8 @@ def run(
     6 a provider refused, 7 no progress, 8 cannot write, 130 interrupted.
 
     Example: overnight run manifest.jsonl --out runs/first --budget 25 --until 07:00
+
+    Half the price, and in time all the same: overnight run m.jsonl --via auto --until 07:00
     """
     from orchestrator.asking import options_of
     from orchestrator.running import run_command
@@ -135,6 +141,8 @@ def run(
         budget=budget,
         until=until,
         for_=for_,
+        via=via,
+        allow_rebuy=allow_rebuy,
         dedupe=dedupe,
         media_root=media_root,
         prompts=prompts,
@@ -155,6 +163,8 @@ def resume(
     budget: BudgetOption = None,
     until: Until = None,
     for_: For = None,
+    via: ViaOption = None,
+    allow_rebuy: AllowRebuy = False,
     dedupe: Dedupe = None,
     media_root: MediaRootOption = None,
     allow_unpriced: AllowUnpriced = False,
@@ -178,6 +188,8 @@ def resume(
         budget=budget,
         until=until,
         for_=for_,
+        via=via,
+        allow_rebuy=allow_rebuy,
         dedupe=dedupe,
         media_root=media_root,
         allow_unpriced=allow_unpriced,
@@ -228,6 +240,7 @@ def plan(
     budget: BudgetOption = None,
     until: Until = None,
     for_: For = None,
+    via: ViaOption = None,
     media_root: MediaRootOption = None,
     prompts: Prompts = None,
     first: First = None,
@@ -237,6 +250,8 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Check SOURCE and say what it would take, lane by lane, without sending: tokens, cost and time as intervals.
+
+    Both prices stand there, of calls and of the batch API; cap and deadline are judged by --via.
 
     Example: overnight plan manifest.jsonl --budget 25 --until 07:00
     """
@@ -252,6 +267,7 @@ def plan(
         budget=budget,
         until=until,
         for_=for_,
+        via=via,
         media_root=media_root,
         prompts=prompts,
         first=first,

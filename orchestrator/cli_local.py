@@ -56,8 +56,35 @@ def simulate(
     change_factor: Annotated[float, typer.Option(help="What the limits are multiplied by then.")] = 1.0,
     storm_until_s: Annotated[float, typer.Option(help="Until then every call is answered 429.")] = 0.0,
     throttle_wait_s: Annotated[float, typer.Option(help="What a 429 asks to wait; 0: it does not say.")] = 1.0,
+    batch_s: Annotated[float, typer.Option(help="Seconds that a batch takes.")] = 2.0,
+    batch_spread: Annotated[float, typer.Option(help="Relative spread of that.")] = 0.0,
+    batch_hold: Annotated[
+        bool, typer.Option("--batch-hold", help="No batch ends before its window does, unless cancelled.")
+    ] = False,
+    batch_cancel_s: Annotated[float, typer.Option(help="Seconds that a cancellation takes.")] = 0.0,
+    batch_drop_rate: Annotated[float, typer.Option(help="Share of lines that are billed, but in no file.")] = 0.0,
+    batch_skip_rate: Annotated[float, typer.Option(help="Share of lines neither processed nor counted.")] = 0.0,
+    batch_duplicate_rate: Annotated[float, typer.Option(help="Share of lines that stand twice in their file.")] = 0.0,
+    batch_torn_rate: Annotated[float, typer.Option(help="Share of lines that are cut off.")] = 0.0,
+    batch_error_rate: Annotated[float, typer.Option(help="Share of lines that fail with 500.")] = 0.0,
+    batch_throttle_rate: Annotated[float, typer.Option(help="Share of lines that fail with 429.")] = 0.0,
+    batch_expire_share: Annotated[float, typer.Option(help="Share of lines that expire.")] = 0.0,
+    batch_unknown: Annotated[int, typer.Option(help="Answers in each batch that nobody asked for.")] = 0,
+    batch_reorder: Annotated[
+        bool, typer.Option("--batch-reorder/--batch-in-order", help="Results in an order of their own.")
+    ] = True,
+    batch_queue_tokens: Annotated[
+        int | None, typer.Option(help="Tokens in all running batches; one beyond is refused.")
+    ] = None,
+    batch_upload_lost: Annotated[float, typer.Option(help="Share of uploads taken, while their answer is lost.")] = 0.0,
+    batch_create_lost: Annotated[float, typer.Option(help="Share of batches created, while the answer is lost.")] = 0.0,
+    batch_create_refused_rate: Annotated[float, typer.Option(help="Share of batches not created, with a 500.")] = 0.0,
+    batch_poll_error_rate: Annotated[float, typer.Option(help="Share of looks at a batch answered 500.")] = 0.0,
+    batch_download_torn: Annotated[float, typer.Option(help="Share of files whose first download is cut off.")] = 0.0,
 ) -> None:
     """Serve simulated models on loopback, with faults on demand, speaking OpenAI's chat completions.
+
+    It also has batches, as OpenAI's (of chat completions) and as Anthropic's (of messages).
 
     Point a provider at it in overnight.toml: protocol = "openai", base_url = "http://127.0.0.1:8000/v1", free = true.
 
@@ -65,25 +92,45 @@ def simulate(
     """
     from orchestrator.running import simulate_command
 
-    simulate_command(
-        port,
-        seed=seed,
-        latency_s=latency_s,
-        latency_spread=latency_spread,
-        error_rate=error_rate,
-        throttle_rate=throttle_rate,
-        malformed_rate=malformed_rate,
-        drop_rate=drop_rate,
-        hang_rate=hang_rate,
-        rpm=rpm,
-        tpm=tpm,
-        burst_s=burst_s,
-        rate_headers=rate_headers,
-        change_at_s=change_at_s,
-        change_factor=change_factor,
-        storm_until_s=storm_until_s,
-        throttle_wait_s=throttle_wait_s,
-    )
+    with _ended_by_signals():  # its files go with it
+        simulate_command(
+            port,
+            seed=seed,
+            latency_s=latency_s,
+            latency_spread=latency_spread,
+            error_rate=error_rate,
+            throttle_rate=throttle_rate,
+            malformed_rate=malformed_rate,
+            drop_rate=drop_rate,
+            hang_rate=hang_rate,
+            rpm=rpm,
+            tpm=tpm,
+            burst_s=burst_s,
+            rate_headers=rate_headers,
+            change_at_s=change_at_s,
+            change_factor=change_factor,
+            storm_until_s=storm_until_s,
+            throttle_wait_s=throttle_wait_s,
+            batch_s=batch_s,
+            batch_spread=batch_spread,
+            batch_hold=batch_hold,
+            batch_cancel_s=batch_cancel_s,
+            batch_drop_rate=batch_drop_rate,
+            batch_skip_rate=batch_skip_rate,
+            batch_duplicate_rate=batch_duplicate_rate,
+            batch_torn_rate=batch_torn_rate,
+            batch_error_rate=batch_error_rate,
+            batch_throttle_rate=batch_throttle_rate,
+            batch_expire_share=batch_expire_share,
+            batch_unknown=batch_unknown,
+            batch_reorder=batch_reorder,
+            batch_queue_tokens=batch_queue_tokens,
+            batch_upload_lost=batch_upload_lost,
+            batch_create_lost=batch_create_lost,
+            batch_create_refused_rate=batch_create_refused_rate,
+            batch_poll_error_rate=batch_poll_error_rate,
+            batch_download_torn=batch_download_torn,
+        )
 
 
 def demo_local(folder: Path) -> int:

@@ -25,6 +25,23 @@ Until = Annotated[
     str | None, typer.Option("--until", metavar="TIME", help="Have all answers by then: 07:00, or 2026-11-23T07:00.")
 ]
 For = Annotated[str | None, typer.Option("--for", metavar="SPAN", help="Have all answers in this time: 8h, 90m.")]
+ViaOption = Annotated[
+    str | None,
+    typer.Option(
+        "--via",
+        metavar="online|batch|auto",
+        help="How rows travel: by calls, by the providers' batch APIs (half the price, within a day), or by batch and "
+        "online what is late or no batch takes; by default as before, at first online.",
+    ),
+]
+AllowRebuy = Annotated[
+    bool,
+    typer.Option(
+        "--allow-rebuy",
+        help="Near the deadline, send rows online whose batch is late and cannot be cancelled in time: they may be "
+        "paid for twice, and are shown.",
+    ),
+]
 Dedupe = Annotated[
     bool | None,
     typer.Option("--dedupe/--no-dedupe", help="Send equal requests once, and write the answer for all of them."),

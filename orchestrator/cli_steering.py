@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli_options import BudgetOption, For, Json, Run
+from orchestrator.cli_options import BudgetOption, Config, For, Json, Run
 
 
 def pause(run_folder: Run, as_json: Json = False) -> None:
@@ -28,14 +28,38 @@ def unpause(run_folder: Run, as_json: Json = False) -> None:
     _steer(run_folder, Unpause(), as_json)
 
 
-def stop(run_folder: Run, as_json: Json = False) -> None:
+def stop(
+    run_folder: Run,
+    cancel_batches: Annotated[
+        bool,
+        typer.Option(
+            "--cancel-batches",
+            help="Cancel the batches too, and take in what they have answered; without it they go on at the provider.",
+        ),
+    ] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
     """End a run that is going on as Ctrl-C would: calls in flight are awaited. `overnight run RUN` goes on with it.
 
-    Example: overnight stop runs/first
+    Batches go on at their provider, and are paid for: the next `overnight run RUN` fetches them. With --cancel-batches
+    they are cancelled, also where no process works on the run: then this waits until they have ended. --config is for
+    that alone.
+
+    Example: overnight stop runs/first --cancel-batches
     """
     from orchestrator.control import Stop
+    from orchestrator.stopping import nobody_to_stop
+    from outputs.run_record import read_run_record
 
-    _steer(run_folder, Stop(), as_json)
+    read_run_record(run_folder)
+    if nobody_to_stop(run_folder, cancel_batches):
+        from orchestrator.opening import Options
+        from orchestrator.running import run_command
+
+        options = Options(config=config, cancel_batches=True)
+        raise typer.Exit(run_command(run_folder, options, as_json=as_json))
+    _steer(run_folder, Stop(cancel_batches=cancel_batches), as_json)
 
 
 def set_(

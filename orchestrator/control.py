@@ -49,8 +49,10 @@ class Unpause(_Tagged, frozen=True, tag="unpause"):
     """Start calls again."""
 
 
-class Stop(_Tagged, frozen=True, tag="stop"):
-    """Drain and end."""
+class Stop(_Tagged, frozen=True, tag="stop", omit_defaults=True):
+    """Drain and end. With `cancel_batches`, cancel those that are open, take in what they have answered, and end."""
+
+    cancel_batches: bool = False
 
 
 class Adjust(_Tagged, frozen=True, tag="set", omit_defaults=True):

@@ -55,10 +55,15 @@ def table(progress: Progress) -> Group:
     """The live table, with what there is to note of a lane beneath. A narrow terminal cuts names, never numbers."""
     title = "SIMULATED" if progress.simulated else None
     lanes = (*progress.lanes, *([progress.total] if len(progress.lanes) > 1 else []))
-    rows = [_cells(lane) for lane in lanes]
+    headings = ["done", "failed", "in\nflight", "per s", "tokens", "cost", "left"]
+    rows = [list(_cells(lane)) for lane in lanes]
+    if progress.total.in_batches:  # a column that most runs have no use for
+        headings.insert(3, "in\nbatches")
+        for cells, lane in zip(rows, lanes, strict=True):
+            cells.insert(4, f"{lane.in_batches:,}")
     shown = Table(title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     shown.add_column("lane")
-    for number, heading in enumerate(("done", "failed", "in\nflight", "per s", "tokens", "cost", "left"), 1):
+    for number, heading in enumerate(headings, 1):
         widest = max((len(cells[number]) for cells in rows), default=0)
         shown.add_column(heading, justify="right", no_wrap=True, min_width=widest)
     for name, *numbers in rows:
@@ -101,6 +106,7 @@ def line(progress: Progress) -> str:
         f"{total.answered:,}/{_in_all(total)} answered",
         f"{total.failed:,} failed",
         f"{total.in_flight:,} in flight",
+        *([f"{total.in_batches:,} in batches"] if total.in_batches else []),
         f"{total.rate:,.1f}/s",
         f"{total.tokens:,} tokens",
         money(total.cost_usd, total.unpriced),

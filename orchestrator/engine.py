@@ -12,24 +12,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 
 from jobs.protocol import Job, RunReader
-from orchestrator.amounts import duration
 from orchestrator.attempts import Attempts
+from orchestrator.batching.batching import Batching
+from orchestrator.batching.surroundings import FOLDER, Surroundings
+from orchestrator.batching.via import Via
 from orchestrator.budget import Budget, Caps
 from orchestrator.deadline import Deadline
-from orchestrator.deciding import EndLane
 from orchestrator.duplicates import Duplicates
 from orchestrator.follow_up import FollowUp
 from orchestrator.lane import Lane
 from orchestrator.lanes import LaneMaker
-from orchestrator.lateness import look_at_deadline, next_look_s
+from orchestrator.lateness import end_used_up, look_at_deadline, next_look_s
 from orchestrator.media_stage import MediaStage
 from orchestrator.paused_stages import PausedStages
 from orchestrator.requests_file import NewRow, RequestsFile
 from orchestrator.retry import Policies
-from orchestrator.sending import Slot, watch_time_outs
+from orchestrator.sending import watch_time_outs
 from orchestrator.settling import PendingSettlement
+from orchestrator.workers import Workers
 from outputs import lines
 from outputs.fold import RunState
 from outputs.journal import Journal, Log, WriteFailedError
@@ -44,6 +47,7 @@ class StopKind(StrEnum):
 
     INTERRUPTED = "interrupted"
     STOPPED = "stopped by overnight stop"
+    CANCELLED = "stopped, and its batches cancelled"
     CANNOT_WRITE = "cannot_write"
     OVERRUN = "overrun"
 
@@ -71,11 +75,14 @@ class Engine:
     paused: bool = False
     about: dict[tuple[str, str], int] = field(default_factory=dict)  # requests that a lane will have in the end
     overrun: str | None = None  # an answer that cost more than was reserved for it
+    folder: Path = Path()  # the run's
+    via: Via = Via.ONLINE
+    allow_rebuy: bool = False
     attempts: Attempts = field(init=False)
     follow_up: FollowUp = field(init=False)
     paused_stages: PausedStages = field(init=False)
-    _slots: list[Slot] = field(default_factory=list)
-    _workers: set[asyncio.Task[None]] = field(default_factory=set)
+    batching: Batching = field(init=False)
+    _workers: Workers = field(init=False)
     _unsettled: deque[PendingSettlement] = field(default_factory=deque)
     _unwritten: deque[tuple[int, int]] = field(default_factory=deque)  # (seq, row) of requests not yet on disk
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,7 +100,9 @@ class Engine:
             self.policies,
             self.media,
         )
-        self.paused_stages = PausedStages(self.state, self.journal, self.lanes)
+        self._workers = Workers(self.attempts, self._check_quiet, self._crashed)
+        self.batching = self._make_batching()
+        self.paused_stages = PausedStages(self.state, self.journal, self.lanes, self.batching.set_aside)
         self.follow_up = FollowUp(
             self.job,
             self.state,
@@ -106,13 +115,43 @@ class Engine:
             self.policies.thresholds,
         )
 
+    def _make_batching(self) -> Batching:
+        around = Surroundings(
+            self.folder / FOLDER,
+            self.state,
+            self.journal,
+            self.requests,
+            self.attempts,
+            self.policies.thresholds,
+            self._put_up,
+            self.send_online,
+            self._trickles,
+            self._check_quiet,
+            lambda: self.deadline,
+        )
+        return Batching(around, self.maker, self._lane, self._workers.spawn, self.via, self.allow_rebuy)
+
     def admit(self, row: int) -> None:
-        """Queue a row in its lane, which is made, with its workers, where it is new."""
+        """Queue a row for a batch, or in its lane, which is made, with its workers, where it is new."""
         if self.duplicates is not None and self.duplicates.follows(row, self.state, self.requests):
             return
+        self._put_up(row)
+
+    def _put_up(self, row: int) -> None:
+        if not self.batching.take(row):
+            self.send_online(row)
+
+    def send_online(self, row: int) -> None:
+        """Queue a row in its lane."""
         lane = self._lane(self.state.lane_of[row])
         lane.add(row)
-        self._staff(lane)
+        self._workers.staff(lane)
+
+    def _trickles(self) -> bool:
+        """Whether calls are under way whose answers may bring more requests."""
+        if not self.job.follows_up:
+            return False
+        return any(lane.in_flight or (lane.waiting and not lane.is_held()) for lane in self.lanes.values())
 
     async def answer_duplicates(self) -> None:
         """Before `run`: write earlier sessions' answers for the rows that ask the same. Raises WriteFailedError."""
@@ -132,17 +171,19 @@ class Engine:
         if self.journal.failure is not None or self.journal.disk_full:  # while the session was set up
             self._on_trouble()
         watches = [
-            asyncio.create_task(watch_time_outs(self._slots, self._shortest_time_out), name="time-outs"),
+            asyncio.create_task(watch_time_outs(self._workers.slots, self._shortest_time_out), name="time-outs"),
             asyncio.create_task(self._watch_deadline(), name="deadline"),
         ]
         for watch in watches:
-            watch.add_done_callback(self._watch_done)
+            watch.add_done_callback(self._workers.watch)
         try:
+            self.batching.follow_earlier()
             self._on_durable(self.journal.durable_seq)
             await self._quiet.wait()
+            self.batching.leave()
             for lane in self.lanes.values():
                 lane.close()
-            await asyncio.gather(*self._workers, return_exceptions=True)
+            await self._workers.join()
         finally:
             for watch in watches:
                 watch.cancel()
@@ -164,6 +205,16 @@ class Engine:
 
     def drain(self, kind: StopKind) -> None:
         """Admit nothing more; what is in flight is awaited."""
+        self.batching.leave()
+        self._close_lanes(kind)
+
+    def stop_cancelling(self) -> int:
+        """Admit nothing more, and have all batches cancelled; what they have answered is taken in. Returns how many."""
+        count = self.batching.cancel_all()
+        self._close_lanes(StopKind.CANCELLED)
+        return count
+
+    def _close_lanes(self, kind: StopKind) -> None:
         if self.stopping is None:
             self.stopping = kind
         for lane in self.lanes.values():
@@ -172,14 +223,15 @@ class Engine:
 
     def abandon(self) -> None:
         """Stop at once: calls in flight are cut off and stay unsettled."""
-        for worker in self._workers:
-            worker.cancel()
+        self.batching.leave()
+        self._workers.cancel()
 
     # Steering
 
     def pause(self, paused: bool) -> None:
         """Start no calls for now, or start them again; the run lives on."""
         self.paused = paused
+        self.batching.pause(paused)
         for lane in self.lanes.values():
             lane.pause(paused)
         self._check_quiet()
@@ -190,7 +242,7 @@ class Engine:
         for lane in self.lanes.values():
             lane.concurrency = concurrency
             lane.limits.concurrency.set_most(concurrency)
-            self._staff(lane)
+            self._workers.staff(lane)
             lane.wake()
 
     def set_caps(self, caps: Caps) -> None:
@@ -198,7 +250,8 @@ class Engine:
         self.budget.set_caps(caps)
         for lane in self.lanes.values():
             lane.release_held()
-            self._staff(lane)
+            self._workers.staff(lane)
+        self.batching.release_held()
 
     def set_deadline(self, deadline: Deadline | None) -> None:
         """Another deadline, or none."""
@@ -211,6 +264,7 @@ class Engine:
         for lane in self.lanes.values():
             if lane.awaits_money:
                 lane.money_came()
+        self.batching.money_came()
 
     def seconds_left(self) -> float | None:
         """Seconds to the deadline; None where there is none."""
@@ -246,62 +300,21 @@ class Engine:
     async def _watch_deadline(self) -> None:
         while True:
             self._look_at_deadline()
-            self._look_at_daily_limits()
+            end_used_up(self.lanes.values(), self._longest_wait_s(), self.attempts.end_lane)
             self._check_quiet()
             await asyncio.sleep(next_look_s(self.lanes.values(), self.deadline, time.time()))
 
     def _look_at_deadline(self) -> None:
         look_at_deadline(self.lanes.values(), self.deadline, time.time())
+        self.batching.look(time.time())
 
-    def _look_at_daily_limits(self) -> None:
-        """End the lanes whose requests for the day are used up for longer than anybody waits."""
-        left = self.seconds_left()
-        longest_s = self.policies.thresholds.longest_wait_s
-        longest_s = longest_s if left is None else min(longest_s, max(0.0, left))
-        for lane in self.lanes.values():
-            if not lane.waiting or lane.is_held() or (wait_s := lane.limits.daily_wait_s()) <= longest_s:
-                continue
-            reason = f"its requests for the day are used up; the next may go in {duration(wait_s)}"
-            self.attempts.end_lane(lane, EndLane(reason, 6))
-
-    def _staff(self, lane: Lane) -> None:
-        """Start the workers that a lane's rows have use for."""
-        while lane.workers < min(lane.concurrency, lane.waiting + lane.in_flight):
-            self._start_worker(lane)
-
-    def _start_worker(self, lane: Lane) -> None:
-        lane.workers += 1
-        slot = Slot()
-        self._slots.append(slot)
-        slot.task = asyncio.create_task(self._work(lane, slot), name=lane.name)
-        self._workers.add(slot.task)
-        slot.task.add_done_callback(self._worker_done)
-
-    def _worker_done(self, task: "asyncio.Task[None]") -> None:
-        self._workers.discard(task)
-        self._watch_done(task)
-        self._check_quiet()
-
-    def _watch_done(self, task: "asyncio.Task[None]") -> None:
-        """A task that ends by an error of ours ends the run: without it, a call or the run might hang."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._crashed(error)
+    def _longest_wait_s(self) -> float:
+        left, longest_s = self.seconds_left(), self.policies.thresholds.longest_wait_s
+        return longest_s if left is None else min(longest_s, max(0.0, left))
 
     def _crashed(self, error: BaseException) -> None:
         self._crash = self._crash or error
         self.drain(StopKind.CANNOT_WRITE if isinstance(error, WriteFailedError) else StopKind.INTERRUPTED)
-
-    async def _work(self, lane: Lane, slot: Slot) -> None:
-        while True:
-            row = lane.take_nowait(time.monotonic())  # a coroutine for each row is worth saving
-            if row is None and (row := await lane.take()) is None:
-                return
-            try:
-                await self.attempts.make(lane, slot, row)
-            finally:
-                lane.left()
-                if lane.in_flight == 0:
-                    self._check_quiet()
 
     # What is on disk
 
@@ -342,9 +355,8 @@ class Engine:
         duplicate = settlement.duplicate_of is not None
         if not duplicate:
             self._settle_money(settlement)
-        return self.state.answer(
-            settlement.row, settlement.seq, settlement.usage, settlement.cost_usd, duplicate=duplicate
-        )
+        seq, usage, cost_usd = settlement.seq, settlement.usage, settlement.cost_usd
+        return self.state.answer(settlement.row, seq, usage, cost_usd, duplicate, settlement.by_batch)
 
     def _settle_money(self, settlement: PendingSettlement) -> None:
         """A reservation ends once the answer is on disk: until then a power cut would leave it maybe billed."""
@@ -375,11 +387,13 @@ class Engine:
         """
         if self._crash is None and (self._unsettled or self._unwritten or self._rests()):
             return
-        if all(lane.idle for lane in self.lanes.values()):
+        if self.batching.idle and all(lane.idle for lane in self.lanes.values()):
             self._quiet.set()
 
     def _rests(self) -> bool:
         """Paused, with rows that want a higher cap: whoever paused may be about to raise it."""
         if not self.paused or self.stopping is not None:
             return False
+        if self.batching.held:
+            return True
         return any(lane.held and lane.stopped is None and lane.late_for is None for lane in self.lanes.values())

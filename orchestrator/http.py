@@ -1,16 +1,15 @@
-"""The one way out: `post(url, headers, body) -> status, headers, body`, on aiohttp.
+"""The one way out: `post(url, headers, body) -> status, headers, body`, on aiohttp; batch APIs have other methods, and
+results that go to a file as they come.
 
 A transport error says what the engine needs: whether the request may have reached the provider (and so may be billed).
 Answers are read up to a limit; nothing is retried and nothing is timed here.
 """
 
 import io
-import ipaddress
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Protocol, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -18,6 +17,7 @@ from yarl import URL
 from prompts.input_error import InputError
 from providers.catalog import trust
 from providers.provider import Provider
+from providers.proxies import proxy_from_environment
 from providers.wire import Billing, Failure, FailureKind, HttpCall
 
 MAX_BODY_BYTES = 64 << 20
@@ -25,6 +25,7 @@ _CONNECT_TIMEOUT_S = 30.0
 _LARGE_BODY_BYTES = 1 << 20
 
 HttpAnswer = tuple[int, Mapping[str, str], bytes]
+_Reader = Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
 
 
 class TransportError(Exception):
@@ -67,20 +68,35 @@ class AiohttpTransport:
         await self.close()
 
     async def post(self, call: HttpCall) -> HttpAnswer:
+        return await self._exchange("POST", self._url(call.url), call.headers, call.body, _read)
+
+    async def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> HttpAnswer:
+        """Send with any method, and read the whole answer. Raises TransportError."""
+        return await self._exchange(method, url, headers, body, _read)
+
+    async def download(self, url: str, headers: Mapping[str, str], take: Callable[[bytes], None]) -> HttpAnswer:
+        """Get: where the status is 200 each piece of the answer goes to `take` as it comes, and what is returned is
+        empty; else the answer is read. Raises TransportError, and what `take` raises.
+        """
+        return await self._exchange("GET", url, headers, None, partial(_pour, take))
+
+    async def _exchange(
+        self, method: str, url: str | URL, headers: Mapping[str, str], body: bytes | None, read: _Reader
+    ) -> HttpAnswer:
         # aiohttp warns where it is handed a large body as bytes.
-        data = call.body if len(call.body) < _LARGE_BODY_BYTES else io.BytesIO(call.body)
+        data = body if body is None or len(body) < _LARGE_BODY_BYTES else io.BytesIO(body)
         try:
-            response = await self._session.post(
-                self._url(call.url), data=data, headers=call.headers, proxy=self._proxy, allow_redirects=False
+            response = await self._session.request(
+                method, url, data=data, headers=headers, proxy=self._proxy, allow_redirects=False
             )
             try:
-                body = await _read(response)  # to its end, which gives the connection back
+                answer = await read(response)  # to its end, which gives the connection back
             except BaseException:
                 response.close()
                 raise
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise TransportError(failure_of(error)) from error
-        return response.status, response.headers, body
+        return response.status, response.headers, answer
 
     def _url(self, text: str) -> URL:
         """Parsed once: a run has few addresses and many calls."""
@@ -103,22 +119,6 @@ def _trusted(provider: Provider) -> ssl.SSLContext | bool:
         raise InputError(str(error), field="ca_file") from None
 
 
-def proxy_from_environment(url: str) -> str | None:
-    """The proxy that the usual variables name for `url`; looked up once, where aiohttp would do so for every call."""
-    parts = urlsplit(url)
-    if not parts.hostname or _is_loopback(parts.hostname) or proxy_bypass(parts.hostname):
-        return None
-    return getproxies().get(parts.scheme)
-
-
-def _is_loopback(host: str) -> bool:
-    """A proxy has another loopback than ours."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """The whole body, however long it says it is or unpacks to, up to the limit."""
     content = response.content
@@ -134,6 +134,15 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             raise TransportError(Failure(FailureKind.TOO_LARGE, Billing.MAYBE, message, status=response.status))
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+async def _pour(take: Callable[[bytes], None], response: aiohttp.ClientResponse) -> bytes:
+    """Hand a 200 on piece by piece, however long it is."""
+    if response.status != 200:
+        return await _read(response)
+    async for chunk in response.content.iter_any():
+        take(chunk)
+    return b""
 
 
 def failure_of(error: Exception) -> Failure:

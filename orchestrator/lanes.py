@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from orchestrator.batching.calls import AiohttpSeam
 from orchestrator.budget import LaneBudget
 from orchestrator.checking import require_key
-from orchestrator.http import AiohttpTransport, Transport
+from orchestrator.http import AiohttpTransport
 from orchestrator.lane import Lane
 from orchestrator.limits.bucket import TokenGate
 from orchestrator.limits.daily import DailyGate
@@ -17,8 +18,10 @@ from orchestrator.limits.pacer import MARGIN, Pacer
 from orchestrator.limits.slots import Slots
 from orchestrator.secrets import secrets_of
 from providers.adapters import make_adapter
+from providers.batches.clients import make_batch_client
+from providers.batches.wire import BatchClient
 from providers.catalog import EMBEDDED, Catalog
-from providers.prices import resolve_rates
+from providers.prices import Rates, resolve_rates
 from providers.provider import Limits, Provider
 
 AnyGate = TypeVar("AnyGate", bound=Gate)
@@ -32,7 +35,7 @@ class LaneMaker:
     catalog: Catalog
     concurrency: int
     simulator_url: str | None = None
-    _transports: dict[str, Transport] = field(default_factory=dict)
+    _transports: dict[str, AiohttpTransport] = field(default_factory=dict)
     _gates: dict[tuple[str, str, str], Gate] = field(default_factory=dict)
 
     def make(
@@ -67,6 +70,18 @@ class LaneMaker:
             secrets=secrets_of(provider, key),
             size_of=size_of,
         )
+
+    def batch_client(self, provider_name: str, model: str) -> BatchClient:
+        """The client of a lane's batch API, which its provider must have. Raises InputError where a key is missing."""
+        provider = self.catalog.provider(provider_name)
+        key = require_key(provider_name, self.catalog)
+        transport, secrets = self._transport(provider_name, provider), secrets_of(provider, key)
+        http = AiohttpSeam(transport, provider.timeout_s, secrets)
+        return make_batch_client(provider, model, self._base_url(provider), key, http)
+
+    def batch_rates(self, provider_name: str, model: str) -> Rates | None:
+        """What a lane's batches cost; None where nobody knows."""
+        return resolve_rates(self.catalog.provider(provider_name), model, batch=True)
 
     def told(self, provider_name: str, model: str) -> Told:
         """The gates that a lane's calls pass, as the catalog tells them; those of an account are shared."""
@@ -116,7 +131,7 @@ class LaneMaker:
             return self.simulator_url
         return provider.base_url
 
-    def _transport(self, name: str, provider: Provider) -> Transport:
+    def _transport(self, name: str, provider: Provider) -> AiohttpTransport:
         if name not in self._transports:
             self._transports[name] = AiohttpTransport(provider)
         return self._transports[name]

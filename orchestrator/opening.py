@@ -10,6 +10,7 @@ import msgspec
 from jobs.manifest import ManifestJob
 from jobs.protocol import Job
 from jobs.spec import LoadedSpec
+from orchestrator.batching.allowed import require_open_batchable, via_of
 from orchestrator.batching.via import Via
 from orchestrator.budget import Caps
 from orchestrator.caps import caps_in_force, idle_caps, require_prices
@@ -111,8 +112,8 @@ class Opened:
 
     @property
     def to_send(self) -> int:
-        """Rows that want an answer, those of an edit included."""
-        known = sum(lane.open for lane in self.state.lanes)
+        """Rows that want an answer and are in no batch, those of an edit included."""
+        known = sum(lane.open - lane.in_batches for lane in self.state.lanes)
         if self.edit is None:
             return known
         difference = self.edit.difference
@@ -224,6 +225,7 @@ def _make(folder: Path, asked: Asked, options: Options, catalog: Catalog, disk: 
         caps=caps,
         allow_unpriced=options.allow_unpriced,
         media_root=root,
+        via=via_of(None, options.via),
     )
     record = make_run(folder, asked, check, disk)
     warnings = idle_caps(caps, check.lanes)
@@ -271,6 +273,7 @@ def _reopen(
             allow_unpriced=options.allow_unpriced,
             known_lanes=_known_lanes(record, state),
             media_root=root,
+            via=via_of(state, options.via),
         )
         found = Opened(folder, record, state, job, catalog, disk, root, check, caps)
     else:
@@ -279,6 +282,8 @@ def _reopen(
     for provider in [lane.provider for lane in found.state.lanes if lane.open]:
         require_key(provider, catalog)
     require_prices(folder, found.state, catalog, found.caps)
+    via, allow_unpriced = via_of(found.state, options.via), options.allow_unpriced
+    require_open_batchable(found.state, catalog, found.caps, via, allow_unpriced=allow_unpriced)
     require_sayable(folder, found.state, catalog)
     return found
 
@@ -323,6 +328,7 @@ def _reopen_with(
         allow_unpriced=options.allow_unpriced,
         known_lanes=_known_lanes(record, state),
         media_root=root,
+        via=via_of(state, options.via),
     )
     if put_back(folder, record, state, asked, check, disk):
         state = fold(folder)

@@ -1,6 +1,7 @@
 """The stages that are paused for this session: of whose answers too few could be read. All others go on."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,6 +18,7 @@ class PausedStages:
     state: RunState
     journal: Journal
     lanes: dict[int, Lane]
+    set_aside_in_batches: Callable[[int, Callable[[int], bool]], None]
     reasons: dict[tuple[int, int], str] = field(default_factory=dict)  # sentences, by lane and stage
 
     def pause(self, lane: int, stage: int, reason: str) -> None:
@@ -36,6 +38,7 @@ class PausedStages:
         """Set aside what is paused in a lane, if anything is."""
         if any(number == lane for number, _ in self.reasons):
             self.lanes[lane].set_aside(partial(self._holds, lane))
+            self.set_aside_in_batches(lane, partial(self._holds, lane))
 
     def _holds(self, lane: int, row: int) -> bool:
         return (lane, self.state.stage_of[row]) in self.reasons

@@ -16,7 +16,8 @@ _WINDOW_S = 30.0
 class LaneProgress:
     """One lane now. `rate` is answers and final failures per second; `eta_s` is None while nothing moves.
 
-    `about` is how many requests it will have in the end, those included that will follow from answers.
+    `about` is how many requests it will have in the end, those included that will follow from answers. `in_batches`
+    rows are in batches; none of them is in flight.
     """
 
     name: str
@@ -31,6 +32,7 @@ class LaneProgress:
     unpriced: int
     note: str
     about: int = 0
+    in_batches: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +84,18 @@ class Watcher:
             failed=totals.failed,
             in_flight=0 if lane is None else lane.in_flight,
             rate=rate,
-            eta_s=_eta(totals.open + about - totals.asked, rate),
+            eta_s=None if totals.in_batches else _eta(totals.open + about - totals.asked, rate),
             tokens=totals.input_tokens + totals.output_tokens,
             cost_usd=totals.cost_usd,
             unpriced=totals.unpriced,
-            note="" if lane is None else lane.note(),
+            note=_joined("" if lane is None else lane.note(), self._engine.batching.note(number)),
             about=about,
+            in_batches=totals.in_batches,
         )
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _bounds(engine: Engine) -> str:
@@ -130,4 +137,5 @@ def _sum(lanes: tuple[LaneProgress, ...], later: int) -> LaneProgress:
         unpriced=sum(lane.unpriced for lane in lanes),
         note="",
         about=sum(lane.about for lane in lanes) + later,
+        in_batches=sum(lane.in_batches for lane in lanes),
     )

@@ -61,6 +61,7 @@ class Policies:
             FailureKind.TOO_LARGE: _ONCE,
             FailureKind.BAD_MEDIUM: _ONCE,
             FailureKind.BATCH_ENDED: Policy(stop_after_attempt(at.transient_attempts), wait_none()),
+            FailureKind.LATE: _ONCE,
             FailureKind.MISSING: _ONCE,  # it may have been billed: nothing is bought twice unasked
         }
 
@@ -82,6 +83,11 @@ def outage_wait_s(times: int) -> float:
 def throttled_wait_s(times: int) -> float:
     """How long a lane that was refused for speed waits, the `times`-th time in a row, where it was not told."""
     return float(THROTTLED_WAIT(_state(times, 0.0)))
+
+
+def poll_wait_s(times: int, longest_s: float) -> float:
+    """How long to wait before the `times`-th look at a batch, or the `times`-th try of a call about it."""
+    return float(wait_exponential(multiplier=1, exp_base=1.5, max=longest_s)(_state(times, 0.0)))
 
 
 def _state(attempts: int, waited_s: float) -> RetryCallState:

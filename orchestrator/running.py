@@ -161,6 +161,10 @@ def _announce(run: Opened) -> None:
     say(f"{run.folder}{simulated}: resuming, {answered:,} answered before, {run.to_send:,} to send{follow}")
     for name, count in run.cut.items():
         say(f"{name}: a torn last line was cut off ({count:,} bytes)")
+    if in_batches := sum(lane.in_batches for lane in run.state.lanes):
+        count = len(run.state.batches.unfinished)
+        many = f"{count:,} batch{'es' if count != 1 else ''}"
+        say(f"{in_batches:,} rows are in {many} from before: followed, not sent again")
     if run.state.open_attempts:
         say(f"{len(run.state.open_attempts):,} calls were in flight when it was killed: sent again, maybe billed twice")
 

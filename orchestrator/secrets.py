@@ -11,9 +11,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
-from orchestrator.http import proxy_from_environment
 from providers.failures import MESSAGE_LIMIT
 from providers.provider import Provider
+from providers.proxies import proxy_from_environment
 from providers.wire import Failure
 
 HIDDEN = "[key]"

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 
 from orchestrator.amounts import dollars
+from orchestrator.batching.allowed import via_of
+from orchestrator.batching.via import Via
 from orchestrator.budget import Budget, Caps
 from orchestrator.control import ControlServer
 from orchestrator.duplicates import Duplicates
@@ -62,6 +64,8 @@ class Result:
     outcomes: dict[Outcome, int]
     simulated: bool
     held: int = 0  # rows that the budget had no room for
+    batches_open: int = 0  # batches that go on at their provider, for the next session to follow
+    rebought: int = 0  # rows that were sent online although their batch may have answered them too
     budget: dict[str, Any] = field(default_factory=dict)  # settled, maybe and reserved, in all and under each cap
 
     @property
@@ -120,7 +124,11 @@ async def _engine(opened: Opened, options: Options) -> AsyncIterator[Engine]:
             duplicates,
             Preflight(MediaRoot(opened.media_root)),
             media,
+            folder=opened.folder,
+            via=via_of(opened.state, options.via),
+            allow_rebuy=options.allow_rebuy,
         )
+        stack.push_async_callback(engine.batching.close)
         with contextlib.suppress(WriteFailedError):  # then `engine.run` sends nothing and says why
             await _set_up(opened, engine, options)
         async with _steered(opened.folder, engine):
@@ -159,9 +167,12 @@ async def _set_up(opened: Opened, engine: Engine, options: Options) -> None:
     _expect(opened, engine)
     _take_up(opened, engine, _replayed(opened, engine, options) if edited else replayed)
     _estimate(opened, engine, options)
+    if options.cancel_batches:
+        engine.stop_cancelling()
+        return
     unwritten = engine.unwritten_rows
     for row in range(len(opened.state)):
-        if opened.state.is_open(row) and row not in unwritten:
+        if opened.state.is_open(row) and not opened.state.batch_of[row] and row not in unwritten:
             engine.admit(row)
     await engine.answer_duplicates()
 
@@ -199,6 +210,7 @@ def _estimate(opened: Opened, engine: Engine, options: Options) -> None:
     if opened.to_send:
         estimate = estimate_run(opened.folder, opened.state, opened.catalog, options.concurrency, opened.to_follow)
         engine.journal.append(Log.EVENTS, lines.event("estimate", time.time(), estimate=estimate))
+        engine.batching.learn_paces(estimate)
 
 
 def _begin(opened: Opened, engine: Engine, options: Options) -> None:
@@ -222,6 +234,8 @@ def _begin(opened: Opened, engine: Engine, options: Options) -> None:
         log_caps(engine, opened.caps)
     if options.dedupe is not None and options.dedupe != bool(state.dedupe):
         engine.journal.append(Log.EVENTS, lines.event("dedupe", now, dedupe=options.dedupe))
+    if engine.via.value != (state.via or Via.ONLINE.value):
+        engine.journal.append(Log.EVENTS, lines.event("via", now, via=engine.via.value))
 
 
 async def _write_edit(opened: Opened, engine: Engine) -> None:
@@ -326,6 +340,8 @@ def _result(opened: Opened, engine: Engine, attempts_before: int) -> Result:
         outcomes=dict(engine.follow_up.outcomes),
         simulated=opened.record.simulated or opened.state.simulated,
         held=held(engine),
+        batches_open=len(engine.batching.open_batches()),
+        rebought=engine.batching.rebought,
         budget=engine.budget.describe(),
     )
 
@@ -347,10 +363,14 @@ def _why(opened: Opened, engine: Engine) -> tuple[int, str]:
         reasons[5] = (
             f"the deadline {datetime.fromtimestamp(engine.deadline.at):%Y-%m-%d %H:%M:%S} leaves no time for more"
         )
+    if open_batches := engine.batching.open_batches():
+        rows = sum(batch.open_rows for batch in open_batches)
+        what = f"{rows:,} rows are in {len(open_batches)} batches that go on at their provider"
+        reasons.setdefault(5, f"the deadline has come; {what}")
     if engine.overrun is not None or held(engine):
         reasons[4] = engine.overrun or _over_budget(engine)
     full = engine.journal.disk_full
-    if engine.stopping in (StopKind.INTERRUPTED, StopKind.STOPPED):
+    if engine.stopping in (StopKind.INTERRUPTED, StopKind.STOPPED, StopKind.CANCELLED):
         reasons[130] = engine.stopping.value
     if engine.stopping is StopKind.CANNOT_WRITE or full:
         reasons[8] = "the disk is full" if full else str(engine.journal.failure or "the log cannot be written")

@@ -28,6 +28,7 @@ class PendingSettlement(msgspec.Struct):
     kept: tuple[RequestLine, bytes] | None
     reserved_usd: float | None = None
     duplicate_of: int | None = None
+    by_batch: bool = False
 
 
 def metadata_of(request: RequestLine) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from orchestrator.amounts import amount, duration, money, short_money
 from orchestrator.budget import Caps
 from orchestrator.estimates.against_actual import estimate_lines
 from orchestrator.session import Result
+from orchestrator.showing_batches import show_batches
 from orchestrator.status import Status
 from outputs.fold import LaneTotals
 from prompts.plain_text import plain_text
@@ -28,13 +29,25 @@ def show_result(result: Result) -> None:
     if result.outcomes:
         outcomes = ", ".join(f"{count:,} {outcome.value}" for outcome, count in sorted(result.outcomes.items()))
         console.print(f"read: {outcomes}", markup=False, highlight=False)
+    if result.rebought:
+        what = f"{result.rebought:,} rows were sent online although their batch may answer them too (--allow-rebuy)"
+        console.print(what, markup=False, highlight=False, soft_wrap=True)
     if result.exit_code not in (0, 3):
         reason = plain_text(result.reason)
         console.print(f"stopped: {reason}; {result.unsent:,} left", markup=False, highlight=False, soft_wrap=True)
-        if result.unsent:
+        if result.batches_open:
+            console.print(_still_open(result), markup=False, highlight=False, soft_wrap=True)
+        elif result.unsent:
             console.print(f"go on with: overnight run {result.folder}", markup=False, highlight=False, soft_wrap=True)
     elif result.failed:
         console.print(f"failed rows: overnight retry {result.folder}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _still_open(result: Result) -> str:
+    """What goes on without us, and how it is taken in."""
+    several = result.batches_open > 1
+    what = f"{result.batches_open:,} batches go" if several else "1 batch goes"
+    return f"{what} on at the provider: overnight run {result.folder} fetches {'them' if several else 'it'}"
 
 
 def _cost(lanes: tuple[LaneTotals, ...]) -> str:
@@ -60,7 +73,7 @@ def show_status(status: Status) -> None:
     console.print(head, markup=False, highlight=False, soft_wrap=True)
     line = (
         f"{status.answered:,} of {_in_all(status)} answered, {status.failed:,} failed, {status.unsent:,} left, "
-        f"{status.in_flight:,} in flight, {_cost(status.lanes)}"
+        f"{status.in_flight:,} in flight, {_in_batches(status)}{_cost(status.lanes)}"
     )
     console.print(line, markup=False, highlight=False, soft_wrap=True)
     for text in _bounds(status):
@@ -76,16 +89,24 @@ def show_status(status: Status) -> None:
         notes = [f"{count:,} {kind}" for kind, count in sorted(lane.failures.items())]
         notes += [f"{lane.unpriced:,} answers unpriced"] if lane.unpriced else []
         notes += [f"{lane.duplicates:,} answered as duplicates"] if lane.duplicates else []
+        notes += [f"{lane.by_batch:,} answered by batch"] if lane.by_batch else []
+        notes += [f"{lane.in_batches:,} in batches"] if lane.in_batches else []
+        notes += [f"{lane.billed_unanswered:,} billed without an answer"] if lane.billed_unanswered else []
         if notes:
             text = plain_text(f"{lane.provider}/{lane.model}: {', '.join(notes)}")
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    show_batches(console, status.batches, time.time())
     for text in _live_notes(status):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     if status.expected:
         console.print("estimated, against actual:", markup=False, highlight=False)
         for text in estimate_lines(status.expected):
             console.print(plain_text(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def _in_batches(status: Status) -> str:
+    return f"{status.in_batches:,} in batches, " if status.in_batches else ""
 
 
 def _state(status: Status) -> str:
@@ -142,6 +163,8 @@ def _lane_cells(lane: LaneTotals) -> tuple[str, ...]:
 def steered_line(folder: Path, answer: dict[str, Any]) -> str:
     """How a run stands after a command from another terminal."""
     parts = [f"{answer['in_flight']:,} in flight"]
+    if answer["in_batches"]:
+        parts.append(f"{answer['in_batches']:,} in batches")
     if answer["held"]:
         parts.append(f"{answer['held']:,} held")
     if answer["stages_paused"]:

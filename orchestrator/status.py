@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.batch_status import BatchStatus, batches_of
 from orchestrator.budget import Caps
 from orchestrator.caps import caps_in_force
 from orchestrator.estimates.against_actual import compare_estimate
@@ -55,9 +56,13 @@ class Status:
     silent: bool = False  # that process has not been heard of for half a minute
     about: int = 0  # requests that it will have in the end, those included that will follow from answers
     expected: tuple[dict[str, Any], ...] = ()  # by lane: what the session was estimated to take, and what it took
+    batches: tuple[BatchStatus, ...] = ()  # open ones first
+    in_batches: int = 0  # rows; none of them is in flight
+    via: str | None = None  # how rows travel, as it was said last
 
     @property
     def unsent(self) -> int:
+        """Rows neither answered nor finally failed; those in batches are among them."""
         return self.asked - self.answered - self.failed
 
     @property
@@ -119,6 +124,9 @@ def read_status(folder: Path) -> Status:
         silent=beat is not None and is_silent(beat, time.time()),
         about=_about(state),
         expected=_expected(folder, state, pid, stop),
+        batches=batches_of(state.batches, time.time(), {} if beat is None else beat.rest),
+        in_batches=sum(lane.in_batches for lane in lanes),
+        via=state.via,
     )
 
 

@@ -36,15 +36,19 @@ class Steering:
                 self.engine.pause(True)
             case Unpause():
                 self.engine.pause(False)
-            case Stop() if self.engine.ending:
-                return self.describe()  # its last event may be on disk already
+            case Stop(cancel_batches=cancels) if self.engine.ending:
+                if cancels:
+                    self.engine.stop_cancelling()
+                return self.summary()  # its last event may be on disk already
+            case Stop(cancel_batches=True):
+                self.engine.stop_cancelling()
             case Stop():
                 self.engine.drain(StopKind.STOPPED)
             case Adjust():
                 self._adjust(command)
         self._log("control", **msgspec.to_builtins(command))
         self.changed.set()
-        return self.describe()
+        return self.summary()
 
     def _adjust(self, command: Adjust) -> None:
         keys = [(split_limit_key(key, self.engine.catalog.providers), value) for key, value in command.limits.items()]
@@ -77,7 +81,11 @@ class Steering:
             self.engine.journal.append(Log.EVENTS, lines.event(name, time.time(), **fields))
 
     def describe(self) -> dict[str, object]:
-        """How the run stands, for the heartbeat and the answers to commands."""
+        """How the run stands, with every batch that is followed, for the heartbeat."""
+        return {**self.summary(), "batches": self.engine.batching.describe()}
+
+    def summary(self) -> dict[str, object]:
+        """How the run stands, for the answers to commands, which are short."""
         engine = self.engine
         budget = engine.budget.describe()
         deadline = engine.deadline
@@ -85,6 +93,7 @@ class Steering:
             "state": state_of(engine),
             "in_flight": sum(lane.in_flight for lane in engine.lanes.values()),
             "held": held(engine),
+            "in_batches": sum(lane.in_batches for lane in engine.state.lanes),
             "stages_paused": list(engine.paused_stages.reasons.values()),
             "spent_usd": budget["settled_usd"],
             "maybe_usd": budget["maybe_usd"],
@@ -92,7 +101,7 @@ class Steering:
             "cap_usd": engine.budget.caps.run,
             "deadline": None if deadline is None else datetime.fromtimestamp(deadline.at).isoformat(timespec="seconds"),
             "concurrency": engine.maker.concurrency,
-            "lanes": [_describe(lane) for lane in engine.lanes.values()],
+            "lanes": [_describe(lane, engine.batching.note(number)) for number, lane in engine.lanes.items()],
         }
 
 
@@ -118,17 +127,17 @@ def _sends_no_more(lane: Lane) -> bool:
 
 def held(engine: Engine) -> int:
     """Rows that the budget has no room for."""
-    return sum(len(lane.held) for lane in engine.lanes.values())
+    return engine.batching.held + sum(len(lane.held) for lane in engine.lanes.values())
 
 
-def _describe(lane: Lane) -> dict[str, Any]:
+def _describe(lane: Lane, of_batches: str) -> dict[str, Any]:
     return {
         "name": lane.name,
         "in_flight": lane.in_flight,
         "waiting": lane.waiting,
         "held": len(lane.held),
         "aside": lane.aside,
-        "note": lane.note(),
+        "note": "; ".join(note for note in (lane.note(), of_batches) if note),
     }
 
 

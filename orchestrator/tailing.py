@@ -27,5 +27,10 @@ def one_line(answer: ResponseLine, protocol: str) -> str:
     cost = "unpriced" if answer.cost_usd is None else money(answer.cost_usd)
     text = read_completion(protocol, bytes(answer.response.body)).text or ""
     shown = " ".join(text[: _TEXT_LENGTH * 2].split())[:_TEXT_LENGTH]
-    took = "imported" if answer.latency_s is None else f"{answer.latency_s:.2f}s"
-    return f"{answer.custom_id}  {answer.model}  {tokens}  {cost}  {took}  {shown}"
+    return f"{answer.custom_id}  {answer.model}  {tokens}  {cost}  {_took(answer)}  {shown}"
+
+
+def _took(answer: ResponseLine) -> str:
+    if answer.batch is not None:
+        return "by batch"
+    return "imported" if answer.latency_s is None else f"{answer.latency_s:.2f}s"

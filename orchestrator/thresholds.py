@@ -23,6 +23,11 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `throttled_row_s` the seconds for which a row may be throttled, `longest_wait_s` the longest wait that a provider
     may ask for before its lane stops. A stage pauses where under `min_readable_share` of its last `readable_of`
     answers could be read. Answers of judges and of test models count alike, as far as the job gives verdicts on them.
+
+    Of batches: `batch_poll_s` is the longest time between two looks at one, `batch_look_s` for how long one whose
+    creation was not answered is looked for before it is created again, `batch_queue_s` the longest wait for room in a
+    full queue, `batch_gather_s` for how long rows that trickle in are gathered, `batch_cancel_s` what cancelling one
+    may take, and `batch_least_s` what one must have until then to be worth it where there is a deadline.
     """
 
     transient_attempts: _Attempts = 5
@@ -33,6 +38,12 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     longest_wait_s: _Seconds = 3600.0
     min_readable_share: _Share = 0.5
     readable_of: _Verdicts = 40
+    batch_poll_s: _Seconds = 60.0
+    batch_look_s: _Seconds = 30.0
+    batch_queue_s: _Seconds = 600.0
+    batch_gather_s: _Seconds = 600.0
+    batch_cancel_s: _Seconds = 900.0
+    batch_least_s: _Seconds = 1800.0
 
 
 def parse_threshold(text: str) -> tuple[str, int | float]:

@@ -81,6 +81,21 @@ class Batch:
         """What people know it by: the provider's id, or the key where there is none yet."""
         return self.told.id or self.told.key or f"batch {self.seq}"
 
+    def expected_end(self, now: float) -> float | None:
+        """When it will have ended, at the pace of its lines so far, and no later than it expires; epoch seconds.
+
+        None where nobody can say: it has not been created, or none of its lines is done and it tells no end.
+        """
+        told, counts = self.told, self.told.counts
+        if self.over or told.id is None:
+            return None
+        began = told.created_at or self.begun_at
+        done = 0 if counts is None else counts.completed + counts.failed
+        if counts is None or not done or now <= began:
+            return told.expires_at
+        end = began + (now - began) * max(counts.total, done) / done
+        return end if told.expires_at is None else min(end, told.expires_at)
+
 
 @dataclass(slots=True)
 class Batches:
@@ -93,9 +108,19 @@ class Batches:
         return bool(self.by_seq)
 
     @property
+    def all(self) -> tuple[Batch, ...]:
+        """Every batch, in the order of the log."""
+        return tuple(self._by_number)
+
+    @property
     def open(self) -> list[Batch]:
         """Those that are not over, in the order of the log."""
         return [batch for batch in self._by_number if not batch.over]
+
+    @property
+    def unfinished(self) -> list[Batch]:
+        """Those that are not over, or were cut off in the midst of freeing their rows, in the order of the log."""
+        return [batch for batch in self._by_number if not batch.over or batch.open_rows]
 
     def numbered(self, number: int) -> Batch:
         """The batch with this number."""

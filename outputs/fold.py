@@ -27,7 +27,9 @@ class RowFlag:
 
 
 # Failures that use up none of a row's attempts: they say nothing about the row.
-UNCOUNTED = frozenset({FailureKind.THROTTLED, FailureKind.KEY_REFUSED, FailureKind.QUOTA, "killed", "not_sent"})
+UNCOUNTED = frozenset(
+    {FailureKind.THROTTLED, FailureKind.KEY_REFUSED, FailureKind.QUOTA, FailureKind.LATE, "killed", "not_sent"}
+)
 
 _MOST_STAGES = 255
 _HOUR_S = 3600
@@ -90,7 +92,7 @@ class RunState:
         self._stage_numbers = {"": 0}
         self.open_attempts: dict[int, OpenAttempt] = {}  # those of online calls
         self.batches = Batches()
-        self.batch_of = array("H")  # the number of the batch that a row is in; 0 where it is in none
+        self.batch_of = array("I")  # the number of the batch that a row is in; 0 where it is in none
         self.reserved_of = array("d")  # USD, of a row in a batch; NaN where unpriced
         self.pending_addition = 0  # request lines that an unfinished edit of the manifest still owes
         self.sha256: str | None = None  # of the manifest that the last edit came from

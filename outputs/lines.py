@@ -75,6 +75,11 @@ def unsettled(request_seq: int, attempt: int, at: float) -> bytes:
     return _settled(request_seq, attempt, at, Billing.MAYBE, "killed", message, None, None, b"")
 
 
+def not_sent(request_seq: int, attempt: int, at: float, why: str) -> bytes:
+    """The settlement of an attempt by a batch that never ran, or not as far as to its row."""
+    return _settled(request_seq, attempt, at, Billing.UNBILLED, "not_sent", why, None, None, b"")
+
+
 def _settled(
     request_seq: int,
     attempt: int,

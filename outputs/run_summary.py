@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from outputs.report import count, cut_names, plain, records, table
 from outputs.tables.loading import LoadedRun
 from prompts.records import Outcome
+from providers.wire import Billing
 
 _REASONS_SHOWN = 5
 _REASONS_KEPT = 100  # of the most frequent: some quote the answer
@@ -23,7 +24,7 @@ COVERAGE_SCHEMA: dict[str, type[pl.DataType]] = {
     "read": pl.Int64,  # answers that a prompt with a scale reads
     **{outcome.value: pl.Int64 for outcome in Outcome},
     "coverage": pl.Float64,  # ok / asked where answers are read, else answered / asked
-    "cost_usd": pl.Float64,  # of the answers whose price is known
+    "cost_usd": pl.Float64,  # of the answers whose price is known, and of attempts billed without one
     "unpriced": pl.Int64,  # answers without a known price
 }
 
@@ -56,6 +57,7 @@ def summarise(run: LoadedRun, coverage: pl.DataFrame) -> dict[str, Any]:
     """A run in plain JSON values: what was asked, answered and failed, and what became of the answers."""
     reasons = run.scan("outcomes").select("reason").drop_nulls().collect()  # short, and only of what is not ok
     counts = run.counts
+    answers, attempts = run.scan("responses"), run.scan("attempts")
     return {
         "run": run.name,
         "folder": str(run.folder),
@@ -63,10 +65,16 @@ def summarise(run: LoadedRun, coverage: pl.DataFrame) -> dict[str, Any]:
         "simulated": run.record.simulated,
         "imported": run.record.source.kind == "import" or run.record.job == "scores",
         "requests": {"asked": counts.asked, "answered": counts.answered, "failed": counts.failed},
+        "by_batch": _count(answers.filter(pl.col("counts") & pl.col("batch").is_not_null())),
+        "billed_unanswered": _count(attempts.filter(pl.col("settled") == Billing.BILLED.value)),
         "outcomes": {outcome.value: n for outcome in Outcome if (n := int(coverage[outcome.value].sum()))},
         "reasons": dict(list(count(reasons, "reason").items())[:_REASONS_KEPT]),
         "coverage": records(coverage.drop("run")),
     }
+
+
+def _count(rows: pl.LazyFrame) -> int:
+    return int(rows.select(pl.len()).collect().item())
 
 
 def summary_page(summary: Mapping[str, Any]) -> RenderableType:
@@ -78,6 +86,10 @@ def summary_page(summary: Mapping[str, Any]) -> RenderableType:
     left = requests["asked"] - requests["answered"] - requests["failed"]
     ended = f"{requests['asked']} asked, {requests['answered']} answered, {requests['failed']} failed, {left} to go"
     notes = [f"Requests: {ended}."] if requests["asked"] else ["Requests: none."]
+    if summary["by_batch"]:
+        notes.append(f"By batch: {summary['by_batch']} of the answers.")
+    if summary["billed_unanswered"]:
+        notes.append(f"Attempts billed without an answer: {summary['billed_unanswered']}.")
     if outcomes:
         notes.append(f"Judgements: {', '.join(f'{name} {n}' for name, n in outcomes.items())}.")
     notes += [f"  {n} x {reason}" for reason, n in list(summary["reasons"].items())[:_REASONS_SHOWN]]

@@ -73,18 +73,27 @@ def understand(error: ErrorBody, now: float) -> Told:
 
     Gemini asks to retry within seconds even where a day's quota is used up: that is not the time to its reset.
     """
-    listed = error.details if isinstance(error.details, list) else ()
-    details = [detail for detail in listed if isinstance(detail, dict)]
+    details = _records(error)
     cause = next((x for x in (_text(error.details, "error_code"), *(_text(d, "reason") for d in details)) if x), None)
     status = error.status if isinstance(error.status, str) else None
     plain = None if error.code is None else str(error.code)
     code = cause or (plain if isinstance(error.code, str) else None) or status or plain
     codes = frozenset(x for x in (cause, status, plain, error.type) if x)
-    daily = any(_DAILY in name for detail in details for name in _quotas(detail))
+    daily = any(_DAILY in name for name in quota_names(error))
     resets = [reset_s for detail in details if (reset_s := _reset_s(detail, now)) is not None]
     retries = [retry_s for detail in details if (retry_s := _retry_s(detail)) is not None]
     waits = resets + [retry_s for retry_s in retries if not daily or retry_s >= _DAILY_RETRY_AT_LEAST_S]
     return Told(code, codes, max(waits, default=None), daily)
+
+
+def quota_names(error: ErrorBody) -> list[str]:
+    """The quotas that a refusal of Gemini's names as used up."""
+    return [name for detail in _records(error) for name in _quotas(detail)]
+
+
+def _records(error: ErrorBody) -> list[dict[str, Any]]:
+    listed = error.details if isinstance(error.details, list) else ()
+    return [detail for detail in listed if isinstance(detail, dict)]
 
 
 def _quotas(detail: Mapping[str, Any]) -> Iterator[str]:

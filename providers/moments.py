@@ -55,12 +55,18 @@ def read_wait_s(text: str, now: float) -> float | None:
     return min(max(0.0, seconds), FURTHEST_S)
 
 
-def _until_date(text: str, now: float) -> float | None:
+def read_date_s(text: str) -> float | None:
+    """Seconds since 1970 UTC of a date as RFC 3339 or HTTP spells it; None for anything else."""
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             date = read(text)
             zoned = date if date.tzinfo is not None else date.replace(tzinfo=UTC)  # "-0000", or no zone at all
-            return zoned.timestamp() - now
+            return zoned.timestamp()
         except (ValueError, TypeError, OverflowError, IndexError):
             continue
     return None
+
+
+def _until_date(text: str, now: float) -> float | None:
+    date_s = read_date_s(text)
+    return None if date_s is None else date_s - now

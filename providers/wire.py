@@ -26,6 +26,7 @@ class FailureKind(StrEnum):
     BAD_MEDIUM = "bad_medium"  # a picture or clip that cannot be made ready; nothing was sent
     BATCH_ENDED = "batch_ended"  # its batch expired, was cancelled or refused before the row's turn
     MISSING = "missing"  # its batch ended, and has no line that can be read for it
+    LATE = "late"  # its batch was late, and the user allowed to have it answered once more
 
 
 class Billing(StrEnum):

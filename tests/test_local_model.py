@@ -19,7 +19,6 @@ import polars as pl
 import pytest
 
 from orchestrator.cli_local import EVALUATIONS
-from orchestrator.http import proxy_from_environment
 from outputs.analysis import analyze_runs
 from outputs.report import write_tables
 from outputs.run_record import read_run_record
@@ -27,6 +26,7 @@ from prompts.input_error import InputError
 from providers.catalog import load_catalog
 from providers.local_model import AGAIN, MODEL, PROVIDER, catalog_entry, child, local_server
 from providers.local_model.installed import INSTALL, SERVER, WEIGHTS, find_weights
+from providers.proxies import proxy_from_environment
 from tests.harness.workplace import Workplace
 
 ROOT = Path(__file__).parents[1]

@@ -18,8 +18,15 @@ def _engine(rows: int) -> Any:
     lane = state.lane_number("p", "m")
     for row in range(rows):
         state.add_request(row + 1, 0, lane)
+    batching = SimpleNamespace(note=lambda _: "")
     return SimpleNamespace(
-        state=state, lanes={0: make_lane()}, stopping=None, budget=Budget(Caps()), deadline=None, about={}
+        state=state,
+        lanes={0: make_lane()},
+        stopping=None,
+        budget=Budget(Caps()),
+        deadline=None,
+        about={},
+        batching=batching,
     )
 
 

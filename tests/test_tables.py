@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outputs.answers import count_requests, read_responses
+from outputs.batches import Step
 from outputs.fold import fold
 from outputs.journal import Log
 from outputs.tables.columns import TABLES
@@ -279,7 +280,21 @@ def test_other_programs_read_the_tables_as_documented(log: LogWriter) -> None:
 _STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["request", "attempt", "settle", "answer", "unpriced", "duplicate", "fail", "retry", "withdraw", "restore"]
+            [
+                "request",
+                "attempt",
+                "by_batch",
+                "polled",
+                "settle",
+                "billed",
+                "answer",
+                "unpriced",
+                "duplicate",
+                "fail",
+                "retry",
+                "withdraw",
+                "restore",
+            ]
         ),
         st.integers(0, 3),
     ),
@@ -289,10 +304,13 @@ _STEPS = st.lists(
 
 def _write(log: LogWriter, steps: list[tuple[str, int]]) -> None:
     rows = [log.request(metadata={"item": n}) for n in range(4)]
+    batch = log.step(Step.BEGUN, key="on-1", rows=4)
     doing: dict[str, Callable[[int], int]] = {
         "request": lambda row: log.request(after=row),
         "attempt": log.attempt,
+        "by_batch": lambda row: log.attempt(row, batch=batch),
         "settle": log.settle,
+        "billed": lambda row: log.attempt(row) and log.settle(row, billing=Billing.BILLED, cost_usd=0.125),
         "answer": lambda row: log.answer(row, chat(f"answer {log.seq}")),
         "unpriced": lambda row: log.answer(row, cost_usd=None),
         "duplicate": lambda row: log.answer(row, cost_usd=0.0, duplicate_of=rows[0]),
@@ -300,6 +318,7 @@ def _write(log: LogWriter, steps: list[tuple[str, int]]) -> None:
         "retry": lambda _: log.event("retry"),
         "withdraw": lambda row: log.event("asked_changed", withdrawn=[row]),
         "restore": lambda row: log.event("asked_changed", restored=[row]),
+        "polled": lambda _: log.step(Step.POLLED, batch, status="in_progress"),
     }
     for step, place in steps:
         doing[step](rows[place])
@@ -325,7 +344,10 @@ def test_tables_tell_what_the_fold_and_its_readers_tell(
     assert sorted(frames["outcomes"]["answer"].drop_nulls()) == [seq for seq, *_ in read]
     attempts = frames["attempts"]
     assert attempts.height == lane.attempts
-    assert attempts["settled"].null_count() == len(state.open_attempts)
+    assert attempts["settled"].null_count() == len(state.open_attempts) + lane.in_batches
     assert attempts.filter(pl.col("kind") == "killed").height == lane.failures.get("killed", 0)
     paid = frames["responses"].filter(pl.col("duplicate_of").is_null())["cost_usd"]
-    assert (round(paid.sum(), 9), paid.null_count()) == (lane.cost_usd, lane.unpriced)
+    billed = attempts.filter(pl.col("settled") == "billed")["cost_usd"]
+    total = pl.concat([paid, billed]).sum()
+    assert (round(total, 9), paid.null_count()) == (lane.cost_usd, lane.unpriced)
+    assert billed.len() == lane.billed_unanswered

@@ -60,7 +60,7 @@ def test_a_table_that_there_is_none_of_is_an_input_error(work: Workplace, log: L
     """An unknown name is answered with the names that there are."""
     ended = work.overnight("tables", "night", "--columns", "nope")
     assert (ended.code, ended.out) == (2, "")
-    assert "there are requests, responses, attempts, outcomes, scores" in ended.err
+    assert "there are requests, responses, attempts, batches, outcomes, scores" in ended.err
 
 
 def test_json_tells_programs_the_same(work: Workplace, log: LogWriter) -> None:

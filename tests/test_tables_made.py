@@ -192,7 +192,7 @@ def test_lines_that_land_meanwhile_are_in_no_table(log: LogWriter, monkeypatch: 
     monkeypatch.setattr(making, "replay", grown)
     run = load_run(log.folder)
     heights = {name: run.scan(name).collect().height for name in TABLES}
-    assert heights == {"requests": 2, "responses": 1, "attempts": 0, "outcomes": 2, "scores": 0}
+    assert heights == {"requests": 2, "responses": 1, "attempts": 0, "batches": 0, "outcomes": 2, "scores": 0}
     monkeypatch.setattr(making, "replay", folding)
     assert load_run(log.folder).scan("responses").collect()["counts"].to_list() == [False, True, True]
 

@@ -4,16 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-import orjson
 
 from jobs.imports.batch_lines import BatchLine
+from providers.batches.openai_results import NEVER_RAN, enveloped
 from providers.failures import classify
 from providers.protocols.answers import read_answer
 from providers.protocols.openai import KINDS
 from providers.protocols.paths import CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES
 from providers.wire import Answer, Billing, Failure, FailureKind
 
-_NEVER_RAN = ("batch_expired", "batch_cancelled")
 _BY_OBJECT = {
     "chat.completion": CHAT,
     "text_completion": COMPLETIONS,
@@ -76,24 +75,13 @@ def read_result(line: BatchLine, url: str) -> tuple[Answer | Failure, bytes]:
     raw = body or bytes(line.error)
     status = None if response is None else response.status_code
     if status is not None and status != 200:
-        return classify(status, {}, _enveloped(raw), now=0.0), raw
+        return classify(status, {}, enveloped(raw), now=0.0), raw
     return _failure(line.error, status), raw
-
-
-def _enveloped(raw: bytes) -> bytes:
-    """A body with its error under `error`, where one program puts it bare, or as a sentence."""
-    try:
-        found = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return raw
-    if isinstance(found, dict) and "error" not in found and "message" in found:
-        return b'{"error":%b}' % raw
-    return orjson.dumps({"error": found}) if isinstance(found, str) else raw
 
 
 def _failure(error: msgspec.Raw, status: int | None) -> Failure:
     """A failure that came with no HTTP status: the batch ended before the row's turn, or something else went wrong."""
-    told = classify(400, {}, _enveloped(bytes(error)), now=0.0)
-    unbilled = told.code in _NEVER_RAN
+    told = classify(400, {}, enveloped(bytes(error)), now=0.0)
+    unbilled = told.code in NEVER_RAN
     billing = Billing.UNBILLED if unbilled else Billing.MAYBE
     return Failure(FailureKind.TRANSIENT, billing, told.message, status=status, code=told.code)

@@ -20,7 +20,8 @@ def compare_estimate(
     One entry a lane: provider, model, rows, done (settled since), and for cost_usd, input_tokens, output_tokens and
     seconds: low, middle and high as estimated (None where unknown), actual (since the estimate), projected (at the end,
     should the rows that are left be like those done) and verdict: inside, below or above the interval, None where
-    that cannot be said. Lanes that came up later are left out. A cost has no verdict while answers are unpriced.
+    that cannot be said. Lanes that came up later are left out. A cost has no verdict while answers are unpriced, and
+    nothing is said of the time of a lane that goes by batch.
     """
     now = {(lane.provider, lane.model): lane for lane in lanes}
     pairs = ((entry, now.get((entry["provider"], entry["model"]))) for entry in estimate.get("lanes", ()))
@@ -33,6 +34,8 @@ def _compared(entry: Mapping[str, Any], lane: LaneTotals, seconds: float | None)
     done = max(0, lane.answered + lane.failed - before.get("answered", 0) - before.get("failed", 0))
     actual: dict[str, float | None] = {name: getattr(lane, name) - before.get(name, 0) for name in _TOTALS}
     actual["seconds"] = seconds
+    if lane.by_batch or lane.in_batches:
+        actual["seconds"] = None  # the estimate is of calls
     if lane.unpriced:
         actual["cost_usd"] = None
     share = min(1.0, done / rows) if rows else 0.0

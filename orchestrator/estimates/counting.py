@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.estimates.by_batch import batch_rates
 from orchestrator.estimates.estimate import AnswerFacts, LaneFacts, RunEstimate, estimate
 from orchestrator.estimates.estimating import lane_facts, sample_answers
 from orchestrator.estimates.media_tokens import count_media
@@ -20,13 +21,16 @@ from providers.provider import ImageTokens, MediaLimits
 _ANSWERS = 2000
 _MOST_STAGES = 100
 _LINE_BYTES = 250  # of a request's line, but for its body and metadata
+_BATCH_LINE_BYTES = 120  # of a line in a batch, but for its body
 
 
 @dataclass(slots=True)
 class StageCount:
     """The rows of a lane's stage. `most_usd` bounds their cost; None where price or longest answer are unknown.
 
-    Of the sample's rows, `expected` are those that will follow from answers.
+    `batch_most_usd` is that by batch, where `batch_rates` are known. `line_bytes` are about those of their lines in a
+    batch, pictures included; `too_long` of them have more than a batch may have. Of the sample's rows, `expected` are
+    those that will follow from answers.
     """
 
     stage: str
@@ -39,6 +43,11 @@ class StageCount:
     most_usd: float | None = 0.0
     body_bytes: int = 0
     expected: int = 0
+    batch_rates: Rates | None = None
+    batch_most_usd: float | None = 0.0
+    batch_bytes: int | None = None  # that a batch may have at most
+    line_bytes: int = 0
+    too_long: int = 0
     answers: Sequence[AnswerFacts] = ()
 
     def add(
@@ -52,8 +61,25 @@ class StageCount:
         self.expected += expected
         tokens = None if shown is None else len(body) - shown.inline_bytes + shown.most
         longest = self.sample.model_most
-        most = None if self.rates is None else upper_bound_usd(self.rates, body, longest, tokens, url=url)
-        self.most_usd = None if most is None or self.most_usd is None else self.most_usd + most * times
+
+        def more(bound: float | None, rates: Rates | None) -> float | None:
+            most = None if rates is None else upper_bound_usd(rates, body, longest, tokens, url=url)
+            return None if most is None or bound is None else bound + most * times
+
+        self.most_usd = more(self.most_usd, self.rates)
+        self.batch_most_usd = more(self.batch_most_usd, self.batch_rates)
+        self._add_line(len(body) + _base64_bytes(media), times)
+
+    def _add_line(self, size: int, times: int) -> None:
+        size += _BATCH_LINE_BYTES
+        self.line_bytes += size * times
+        if self.batch_bytes is not None and size > self.batch_bytes:
+            self.too_long += times
+
+
+def _base64_bytes(media: Sequence[Medium | None] | None) -> int:
+    """What pictures add to a line at most: they are often shrunk before."""
+    return sum(medium.bytes * 4 // 3 for medium in media or () if medium is not None)
 
 
 @dataclass(slots=True)
@@ -120,4 +146,8 @@ class PlanCounter:
         facts = provider.facts_of(model)
         sample = RowSample(vocabulary_of(model, provider.simulated), facts.max_output_tokens)
         rule = facts.image_tokens or ImageTokens()
-        return StageCount(stage, name, model, sample, resolve_rates(provider, model), rule, provider.media)
+        rates = resolve_rates(provider, model)
+        count = StageCount(stage, name, model, sample, rates, rule, provider.media)
+        count.batch_rates = batch_rates(provider, rates)
+        count.batch_bytes = None if provider.batch is None else provider.batch.max_bytes
+        return count

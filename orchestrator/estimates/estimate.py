@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.estimates.intervals import Interval, longest, mean_of, ratio_of, total
+from orchestrator.estimates.intervals import Interval, longest, mean_of, ratio_of, spanning, total
 from orchestrator.estimates.pace import Demand, Pace, paces
 from orchestrator.estimates.row_sample import RowSample
 from providers.prices import Rates
@@ -55,6 +55,7 @@ class LaneFacts:
     answers: Sequence[AnswerFacts] = ()
     stage: str = ""
     expected: int = 0
+    online_rates: Rates | None = None  # where rows go either way: those of calls, and `rates` are those of batches
 
     @property
     def measured(self) -> Sequence[AnswerFacts]:
@@ -329,8 +330,16 @@ def _latency_by(stages: Sequence[LaneFacts], found: Interval) -> str:
 
 def _cost(lane: LaneFacts, taken: Interval, given: Interval | None) -> Interval | None:
     """USD; None where the price is unknown, or the output and it is not free."""
-    rates = lane.rates
-    if rates is None or (given is None and rates.output):
+    cost = None if lane.rates is None else cost_at(lane.rates, lane, taken, given)
+    if cost is None or lane.online_rates is None:
+        return cost
+    online = cost_at(lane.online_rates, lane, taken, given)
+    return None if online is None else spanning(cost, online)
+
+
+def cost_at(rates: Rates, lane: LaneFacts, taken: Interval, given: Interval | None) -> Interval | None:
+    """USD at these rates, with as much read from a cache as in earlier answers; None where the output is not known."""
+    if given is None and rates.output:
         return None
     measured = sum(x.input_tokens for x in lane.measured)
     cached = sum(x.cached_tokens for x in lane.measured) / measured if measured else 0.0

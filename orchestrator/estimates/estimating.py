@@ -8,6 +8,8 @@ from typing import IO, Any
 
 import msgspec
 
+from orchestrator.batching.via import Via
+from orchestrator.estimates.by_batch import priced_via
 from orchestrator.estimates.estimate import AnswerFacts, LaneFacts, estimate
 from orchestrator.estimates.media_tokens import count_media
 from orchestrator.estimates.row_sample import RowFacts, RowSample, read_facts, vocabulary_of
@@ -32,13 +34,18 @@ _head = msgspec.json.Decoder(ResponseHead)
 
 
 def estimate_run(
-    folder: Path, state: RunState, catalog: Catalog, concurrency: int, following: Sequence[Following] = ()
+    folder: Path,
+    state: RunState,
+    catalog: Catalog,
+    concurrency: int,
+    following: Sequence[Following] = (),
+    via: Via = Via.ONLINE,
 ) -> dict[str, Any]:
     """What the open rows of a run, and those that will follow, will take, as JSON: `total`, `lanes` and `stages`.
 
     Some 600 of the open rows are read; those `following` are taken to be like their examples. Each lane has, besides
     what `LaneEstimate` says, `before`: its totals so far, which are not part of the estimate. `about` is how many
-    requests the run will have in the end.
+    requests the run will have in the end. `via`: at which prices; the time is that of calls all the same.
     """
     open_rows = _open_rows(state)
     requests = RequestsFile(folder, state)
@@ -55,7 +62,7 @@ def estimate_run(
         lane_facts(*name[1:], sample, catalog, concurrency, measured.get(name, ()), name[0], expected)
         for name, sample, expected in named
     ]
-    document = estimate(facts).to_json()
+    document = estimate([priced_via(via, one, catalog.provider(one.provider)) for one in facts]).to_json()
     totals = {(lane.provider, lane.model): lane for lane in state.lanes}
     for entry in document["lanes"]:
         lane = (entry["provider"], entry["model"])

@@ -45,6 +45,11 @@ def total(intervals: Iterable[Interval]) -> Interval:
     return sum(intervals, NOTHING)
 
 
+def spanning(one: Interval, other: Interval) -> Interval:
+    """What is either of the two, more likely the lesser one."""
+    return Interval(min(one.low, other.low), min(one.middle, other.middle), max(one.high, other.high))
+
+
 def longest(intervals: Sequence[Interval]) -> Interval:
     """What lasts until the last of them is over."""
     if not intervals:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,12 +11,23 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.batching.allowed import via_of
+from orchestrator.batching.via import Via
 from orchestrator.checking import RequestCheck
-from orchestrator.estimates.counting import PlanCounter
+from orchestrator.estimates.by_batch import (
+    AllByBatch,
+    ByBatch,
+    all_by_batch,
+    costs_of,
+    lane_by_batch,
+    seconds_of,
+    stage_usd,
+)
+from orchestrator.estimates.counting import PlanCounter, StageCount
 from orchestrator.estimates.decoding_media import decode_all
-from orchestrator.estimates.estimate import LaneEstimate, RunEstimate
+from orchestrator.estimates.estimate import LaneEstimate, LaneFacts, RunEstimate, StageEstimate
 from orchestrator.estimates.intervals import Interval
-from orchestrator.estimates.verdicts import DiskRoom, Verdict, cap_met, disk_room, fits
+from orchestrator.estimates.verdicts import DiskRoom, Verdict, costs_met, disk_room, fits
 from orchestrator.making import check_usable
 from orchestrator.opening import SIMULATOR, Options, caps_of, is_run, media_root, read_asked
 from orchestrator.reconcile import compare
@@ -36,6 +47,8 @@ class LanePlan:
     """One lane's share. `most_usd` bounds its cost; None where the price or the longest answer is unknown.
 
     Of its `rows`, about `expected` will follow from answers; what those cost at most is taken from their examples.
+    By the provider's batch API: what they cost (`batch_usd`, `batch_most_usd`), in how many `batches`, within how many
+    hours; `batch_missing` says why any of it is None. `too_long_for_batch` are rows that no batch has room for.
     """
 
     provider: str
@@ -48,6 +61,12 @@ class LanePlan:
     price_missing: str | None = None  # what to add to overnight.toml
     simulated: bool = False
     estimate: LaneEstimate | None = None
+    batch_usd: Interval | None = None
+    batch_most_usd: float | None = None
+    batch_hours: float | None = None
+    batches: int | None = None
+    batch_missing: str | None = None
+    too_long_for_batch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +88,9 @@ class Plan:
 
     Of all `rows`, about `expected` will follow from answers. `notes` are what the job wants said. `binding` is the
     limit that the slowest lane waits for (see `Pace`), `binding_lane` that lane. `deadline_met` and `cap_met` say yes,
-    no or perhaps, and are None where there is no deadline or cap.
+    no or perhaps, and are None where there is no deadline or cap; they are judged by `via`, the way that rows travel.
+    `by_batch` is the whole by batch as far as that goes, None where nothing can go so. Rows that are in batches already
+    (`in_batches`, of which `in_batches_usd` is reserved) are no part of what is sent.
     """
 
     source: Path
@@ -89,6 +110,10 @@ class Plan:
     deadline_met: Verdict | None = None
     cap_met: Verdict | None = None
     disk: DiskRoom | None = None
+    via: Via = Via.ONLINE
+    by_batch: AllByBatch | None = None
+    in_batches: int = 0
+    in_batches_usd: float = 0.0
 
     @property
     def rows(self) -> int:
@@ -135,6 +160,7 @@ def make_plan(
         made = None if plan.is_new else read_run_record(folder)
         plan.budget_usd = caps_of(made, None if made is None else fold(folder), catalog, options, asked.spec).run
         counter = _plan_source(plan, asked, catalog, options, progress, decode_media)
+    plan.via = options.via or plan.via
     plan.seconds_left = None if options.deadline is None else options.deadline.left_s(time.time())
     _conclude(plan, counter, options.concurrency)
     return plan
@@ -222,10 +248,14 @@ def _plan_recorded(plan: Plan, counter: PlanCounter, state: RunState, following:
     """Count the rows of a run that still want an answer, and where any does, those that will follow."""
     plan.answered = sum(lane.answered for lane in state.lanes)
     plan.spent_usd = sum(lane.cost_usd + lane.maybe_usd for lane in state.lanes)
+    plan.via = via_of(state, None)
     requests = RequestsFile(plan.folder, state)
     try:
         for row in range(len(state)):
-            if state.is_open(row):
+            if state.batch_of[row]:  # it is paid for already, or will be
+                plan.in_batches += 1
+                plan.in_batches_usd += state.reserved_usd(row) or 0.0
+            elif state.is_open(row):
                 lane = state.lanes[state.lane_of[row]]
                 request = requests.read(row)
                 stage = counter.stage(state.stages[state.stage_of[row]], lane.provider, lane.model)
@@ -240,37 +270,76 @@ def _plan_recorded(plan: Plan, counter: PlanCounter, state: RunState, following:
 def _conclude(plan: Plan, counter: PlanCounter, concurrency: int) -> None:
     """Estimate what was counted, and hold it against deadline, cap and disk."""
     found = plan.estimate = counter.estimate()
-    plan.lanes = [_lane_plan(counter, lane) for lane in found.lanes]
+    facts = list(zip(counter.facts(), found.stages, strict=True))
+    plan.lanes = [_lane_plan(counter, lane, facts) for lane in found.lanes]
     plan.stages = [
         StagePlan(x.stage, x.provider, x.model, stage.rows, x.expected, x.most_usd, stage.cost_usd)
         for x, stage in zip(counter.counts, found.stages, strict=True)
     ]
     if (slowest := found.slowest) is not None:
         plan.binding, plan.binding_lane = slowest.binding, f"{slowest.provider}/{slowest.model}"
-    left_usd = None if plan.budget_usd is None else plan.budget_usd - plan.spent_usd
-    plan.cap_met = cap_met(found.stages, left_usd)
-    plan.deadline_met = fits(found.seconds, plan.seconds_left)
-    facts = zip(counter.facts(), found.stages, strict=True)
+    _judge(plan, counter, facts)
     plan.disk = disk_room(facts, counter.request_bytes, concurrency, _free_bytes(plan.folder))
 
 
-def _lane_plan(counter: PlanCounter, lane: LaneEstimate) -> LanePlan:
+def _judge(plan: Plan, counter: PlanCounter, facts: Sequence[tuple[LaneFacts, StageEstimate]]) -> None:
+    """Hold money and time of the way that rows travel against cap and deadline."""
+    found = plan.estimate
+    assert found is not None
+    ways = [_by_batch_of(lane) for lane in plan.lanes]
+    goes = {(lane.provider, lane.model): way.goes for lane, way in zip(plan.lanes, ways, strict=True)}
+    steps = any(lane.expected for lane, way in zip(plan.lanes, ways, strict=True) if way.goes)
+    plan.by_batch = all_by_batch(found, ways, steps=steps)
+    online = [stage.cost_usd for stage in found.stages]
+    batch = [
+        _batch_usd(count, *fact) if goes[count.provider, count.model] else fact[1].cost_usd
+        for count, fact in zip(counter.counts, facts, strict=True)
+    ]
+    left_usd = None if plan.budget_usd is None else plan.budget_usd - plan.spent_usd - plan.in_batches_usd
+    plan.cap_met = costs_met(costs_of(plan.via, online, batch), left_usd)
+    plan.deadline_met = fits(seconds_of(plan.via, found, ways, steps=steps), plan.seconds_left)
+
+
+def _batch_usd(count: StageCount, facts: LaneFacts, found: StageEstimate) -> Interval | None:
+    return None if count.batch_rates is None else stage_usd(facts, found, count.batch_rates)
+
+
+def _by_batch_of(lane: LanePlan) -> ByBatch:
+    return ByBatch(lane.batch_usd, lane.batch_most_usd, lane.batch_hours, lane.batches, lane.batch_missing)
+
+
+def _lane_plan(counter: PlanCounter, lane: LaneEstimate, facts: Iterable[tuple[LaneFacts, StageEstimate]]) -> LanePlan:
     provider = counter.catalog.provider(lane.provider)
     key = provider.api_key_env
     stages = [one for one in counter.counts if (one.provider, one.model) == (lane.provider, lane.model)]
-    most = [one.most_usd for one in stages if one.most_usd is not None]
+    of_lane = [(known, found) for known, found in facts if (found.provider, found.model) == (lane.provider, lane.model)]
+    line_bytes, batch_most = sum(one.line_bytes for one in stages), _sum_known(one.batch_most_usd for one in stages)
+    way = lane_by_batch(provider, of_lane, line_bytes, batch_most)
     return LanePlan(
         provider=lane.provider,
         model=lane.model,
         rows=lane.rows,
         expected=sum(one.expected for one in stages),
         body_bytes=sum(one.body_bytes for one in stages),
-        most_usd=sum(most) if len(most) == len(stages) else None,
+        most_usd=_sum_known(one.most_usd for one in stages),
         key_missing=key if key is not None and not os.environ.get(key, "").strip() else None,
         price_missing=price_line(lane.provider, lane.model) if stages[0].rates is None else None,
         simulated=provider.simulated,
         estimate=lane,
+        batch_usd=way.usd,
+        batch_most_usd=way.most_usd,
+        batch_hours=way.hours,
+        batches=way.batches,
+        batch_missing=way.missing,
+        too_long_for_batch=sum(one.too_long for one in stages) if way.goes else 0,
     )
+
+
+def _sum_known(amounts: Iterable[float | None]) -> float | None:
+    """The sum; None where one of them is not known."""
+    found = list(amounts)
+    known = [one for one in found if one is not None]
+    return sum(known) if len(known) == len(found) else None
 
 
 def _free_bytes(folder: Path) -> int:

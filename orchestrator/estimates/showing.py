@@ -9,6 +9,7 @@ from rich.text import Text
 from orchestrator.amounts import money
 from orchestrator.estimates.intervals import Interval
 from orchestrator.estimates.planning import LanePlan, Plan, StagePlan
+from orchestrator.estimates.showing_batches import batch_lines, batch_table
 from orchestrator.estimates.spans import count_span, money_span, short_count, short_time, span, time_span
 from prompts.plain_text import plain_text
 
@@ -19,6 +20,8 @@ def show_plan(plan: Plan) -> None:
     what = "would be made" if plan.is_new else f"goes on, {plan.answered:,} answered before"
     follow = f", about {plan.expected:,} to follow from the answers" if plan.expected else ""
     _print(console, f"{plan.folder}: {what}; {plan.rows - plan.expected:,} to send{follow}")
+    if plan.in_batches:
+        _print(console, f"{plan.in_batches:,} rows more are in batches: they will be followed, not sent again")
     for note in plan.notes:
         _print(console, f"note: {note}")
     if plan.changes:
@@ -26,7 +29,11 @@ def show_plan(plan: Plan) -> None:
     if not plan.lanes:
         return
     console.print(_table(plan))
-    for line in (*map(_note, plan.lanes), *_stages(plan), *_verdicts(plan)):
+    for line in (*map(_note, plan.lanes), *_stages(plan)):
+        _print(console, line)
+    if plan.by_batch is not None or plan.via.batches:
+        console.print(batch_table(plan.lanes))
+    for line in _verdicts(plan):
         _print(console, line)
 
 
@@ -100,17 +107,24 @@ def _verdicts(plan: Plan) -> Iterator[str]:
         if (slowest := found.slowest) is not None:
             whose = f" of {slowest.bucket}" if slowest.bucket else ""
             yield f"what binds: {slowest.binding}{whose}, for {plan.binding_lane}"
+    yield from batch_lines(plan)
     if plan.budget_usd is not None:
         before = f", {money(plan.spent_usd)} of it spent" if plan.spent_usd else ""
+        before += f", {money(plan.in_batches_usd)} reserved for batches" if plan.in_batches_usd else ""
         words = {"yes": "kept to", "no": "not enough: rows will be held", "perhaps": "perhaps not enough"}
-        yield f"cap of {money(plan.budget_usd)}{before}: {words[plan.cap_met or 'perhaps']}"
+        yield f"cap of {money(plan.budget_usd)}{before}{_way(plan)}: {words[plan.cap_met or 'perhaps']}"
     if plan.seconds_left is not None:
         words = {"yes": "met", "no": "not met: rows will be left", "perhaps": "perhaps not met"}
-        yield f"deadline in {short_time(plan.seconds_left)}: {words[plan.deadline_met or 'perhaps']}"
+        yield f"deadline in {short_time(plan.seconds_left)}{_way(plan)}: {words[plan.deadline_met or 'perhaps']}"
     if (disk := plan.disk) is not None:
         words = {"yes": "enough", "no": "not enough", "perhaps": "perhaps not enough"}
         needed = span(Interval(disk.needed_bytes, disk.needed_bytes, disk.most_bytes), _bytes)
         yield f"disk: {needed} to write, {_bytes(disk.free_bytes)} free: {words[disk.enough]}"
+
+
+def _way(plan: Plan) -> str:
+    """By which way a verdict is meant, where that is not the usual one."""
+    return f", via {plan.via}" if plan.via.batches else ""
 
 
 def _bytes(count: float) -> str:

@@ -1,6 +1,6 @@
 """Whether a run will keep to its deadline and to its cap, and whether the disk has room for it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,7 +29,11 @@ def fits(needed: Interval | None, there: float | None) -> Verdict | None:
 
 def cap_met(stages: Iterable[StageEstimate], left_usd: float | None) -> Verdict | None:
     """Whether the stages' cost is within what is left of a cap; one whose cost nobody knows makes it uncertain."""
-    costs = [stage.cost_usd for stage in stages]
+    return costs_met([stage.cost_usd for stage in stages], left_usd)
+
+
+def costs_met(costs: Collection[Interval | None], left_usd: float | None) -> Verdict | None:
+    """Whether these costs are within what is left of a cap; None among them makes it uncertain."""
     known = Interval(*(sum(getattr(cost, end) for cost in costs if cost) for end in ("low", "middle", "high")))
     verdict = fits(known, left_usd)
     return "perhaps" if verdict == "yes" and None in costs else verdict

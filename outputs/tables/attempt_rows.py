@@ -31,12 +31,13 @@ class AttemptRows:
         number = 0
         with LinesAt(path, AttemptLine) as settlements:
             for _, line in read_records(path, AttemptLine, end):
-                row = state.row_of(line.request) if line.settled is None else None
+                row = state.row_of(line.request) if line.settled is None and line.step is None else None
                 if row is None:
                     continue
                 lane = state.lanes[state.lane_of[row]]
                 begun = (self.run, line.seq, line.request, whole(line.attempt), lane.provider, lane.model)
-                attempts.add((*begun, moment(line.at), *self._settlement(number, line.reserved_usd, settlements)))
+                settlement = self._settlement(number, line.reserved_usd, settlements)
+                attempts.add((*begun, moment(line.at), *settlement, whole(line.batch)))
                 number += 1
 
     def _settlement(self, number: int, reserved: float | None, lines: LinesAt[AttemptLine]) -> tuple[Any, ...]:

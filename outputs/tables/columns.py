@@ -42,6 +42,7 @@ _ABOUT = {  # what the job said of a request, in its metadata
     "item": Column(pl.String, "what the row is about, as in items.jsonl; null where nobody said"),
     "dataset": Column(pl.String, "dataset that the item is from; empty where the spec names none"),
 }
+_BATCH = {"batch": Column(pl.Int64, "seq of the first line of the batch that it went by; null for an online call")}
 _LANE = {
     "provider": Column(pl.String, "who was asked"),
     "model": Column(pl.String, "what was asked, by the provider's name for it"),
@@ -75,7 +76,9 @@ RESPONSES = TableSpec(
         **_ABOUT,
         "counts": Column(pl.Boolean, "whether it is the last answer to a request that is still asked for"),
         "landed_at": Column(MOMENT, "when it was there", "UTC"),
-        "latency_s": Column(pl.Float64, "from the attempt's first byte to the answer's last", "seconds"),
+        "latency_s": Column(
+            pl.Float64, "from the attempt's first byte to the answer's last; null where nobody measured", "seconds"
+        ),
         "attempts": Column(pl.Int64, "which of the request's attempts it answers"),
         "input_tokens": Column(pl.Int64, "cached ones included; null where the provider told no usage", "tokens"),
         "output_tokens": Column(pl.Int64, "reasoning included", "tokens"),
@@ -83,6 +86,7 @@ RESPONSES = TableSpec(
         "reasoning_tokens": Column(pl.Int64, "of the output tokens", "tokens"),
         "cost_usd": Column(pl.Float64, "null where no price is known", "USD"),
         "duplicate_of": Column(pl.Int64, "seq of the request whose answer it repeats, without a call"),
+        **_BATCH,
         "finish_reason": Column(pl.String, "why the model stopped, in OpenAI's words"),
         "text": Column(pl.String, "the answer's words; null where it has none or its body is of no known shape"),
         "refusal": Column(pl.String, "the words of a refusal"),
@@ -101,14 +105,56 @@ ATTEMPTS = TableSpec(
         "began_at": Column(MOMENT, "when it was about to be sent", "UTC"),
         "settled_at": Column(MOMENT, "when it settled; null where it did not", "UTC"),
         "settled": Column(
-            pl.String, "answered, unbilled, maybe (nobody knows whether it was billed), or null where it did not"
+            pl.String,
+            "answered, unbilled, billed (though no answer came), maybe (nobody knows whether it was billed), "
+            "or null where it did not",
         ),
         "kind": Column(pl.String, "kind of the failure; killed where its process ended"),
         "status": Column(pl.Int64, "HTTP status of the failure"),
         "code": Column(pl.String, "the provider's code of the failure"),
         "message": Column(pl.String, "the failure in words"),
         "reserved_usd": Column(pl.Float64, "what it could cost at most; null where no price is known", "USD"),
-        "cost_usd": Column(pl.Float64, "of an answered attempt; 0 for an unbilled one; else null", "USD"),
+        "cost_usd": Column(pl.Float64, "of an answered or billed attempt; 0 for an unbilled one; else null", "USD"),
+        **_BATCH,
+    },
+)
+LINE_KINDS = {  # the first six of a batch's rows, which they add up to; the others of odd lines of its results
+    "answered": "rows that were answered",
+    "failed": "rows that failed at the provider",
+    "expired": "rows whose turn did not come before the batch ended",
+    "cancelled": "rows whose turn did not come before the batch was cancelled",
+    "missing": "rows that the results have no line for",
+    "unreadable": "rows whose only lines in the results cannot be read",
+    "duplicated": "lines of the results for a row that has one already",
+    "unknown": "lines of the results that were never submitted",
+    "torn": "lines of the results that are not whole",
+}
+BATCHES = TableSpec(
+    "batches",
+    "a batch that was begun, whatever became of it",
+    {
+        **_RUN,
+        "seq": Column(pl.Int64, "of its first line in attempts.jsonl"),
+        "key": Column(pl.String, "its name in what the provider stores of it, and the beginning of its lines' ids"),
+        **_LANE,
+        "rows": Column(pl.Int64, "lines that were to be submitted"),
+        "bytes": Column(pl.Int64, "of the file of these lines", "bytes"),
+        "begun_at": Column(MOMENT, "when its file was written", "UTC"),
+        "created_at": Column(MOMENT, "when the provider created it, by the provider's clock", "UTC"),
+        "expires_at": Column(MOMENT, "when the provider gives it up, by the provider's clock", "UTC"),
+        "ended_at": Column(MOMENT, "when it was seen to have ended; null where it never ran, or goes on", "UTC"),
+        "settled_at": Column(MOMENT, "when all its lines were accounted for, or it was dropped", "UTC"),
+        "step": Column(
+            pl.String,
+            "the last that happened to it: begun, uploading, uploaded, creating, created, polled, "
+            "ended, settled, or dropped (it never ran)",
+        ),
+        "cancelling": Column(pl.Boolean, "its end was asked for"),
+        "status": Column(pl.String, "the provider's word for how it stood last"),
+        "id": Column(pl.String, "the provider's id of it"),
+        "file": Column(pl.String, "the provider's id of the file with its lines, where there is one"),
+        **{kind: Column(pl.Int64, f"{what}; null until it is settled") for kind, what in LINE_KINDS.items()},
+        "note": Column(pl.String, "what there is to say of it"),
     },
 )
 OUTCOMES = TableSpec(
@@ -130,7 +176,9 @@ OUTCOMES = TableSpec(
         "reason": Column(pl.String, "why it is not ok"),
         "answer": Column(pl.Int64, "seq of the answer that counts"),
         "attempts": Column(pl.Int64, "begun so far, at most 255 counted; 0 for a duplicate"),
-        "cost_usd": Column(pl.Float64, "of all its answers, 0 for none; null where a price is not known", "USD"),
+        "cost_usd": Column(
+            pl.Float64, "of all its answers and billed attempts, 0 for none; null where a price is not known", "USD"
+        ),
     },
 )
 SCORES = TableSpec(
@@ -162,4 +210,4 @@ SCORES = TableSpec(
         "mode": Column(pl.String, "expectation, split or no_logprobs"),
     },
 )
-TABLES = {table.name: table for table in (REQUESTS, RESPONSES, ATTEMPTS, OUTCOMES, SCORES)}
+TABLES = {table.name: table for table in (REQUESTS, RESPONSES, ATTEMPTS, BATCHES, OUTCOMES, SCORES)}

@@ -11,7 +11,7 @@ from outputs.run_record import FILE_NAME, RunRecord
 from outputs.tables.columns import TABLES
 from outputs.tables.extent import extent
 
-FORMAT = 1  # of the tables: counted on with every change of their columns or of what stands in them
+FORMAT = 2  # of the tables: counted on with every change of their columns or of what stands in them
 MADE = "made.json"
 
 

@@ -12,7 +12,8 @@ from outputs.lost_files import require_files, require_requests
 from outputs.run_record import RunRecord
 from outputs.tables.all_answers import write_answers
 from outputs.tables.attempt_rows import AttemptRows
-from outputs.tables.columns import ATTEMPTS, OUTCOMES, REQUESTS, RESPONSES, SCORES, TableSpec
+from outputs.tables.batch_rows import write_batches
+from outputs.tables.columns import ATTEMPTS, BATCHES, OUTCOMES, REQUESTS, RESPONSES, SCORES, TableSpec
 from outputs.tables.made import Made, made_of, read_made, write_made
 from outputs.tables.parquet import Parts, uncollected
 from outputs.tables.replay import Replay, replay
@@ -74,11 +75,12 @@ class _Tables:
         responses, scores = self._parts(RESPONSES), self._parts(SCORES)
         readers = readers_of(self._record, self._folder)
         answers = ResponseRows(self._folder, self._record, self._replayed, readers)
-        attempts = self._parts(ATTEMPTS)
+        attempts, batches = self._parts(ATTEMPTS), self._parts(BATCHES)
 
         def write_attempts() -> None:
             AttemptRows(self._folder, run, self._replayed).write(attempts, ends[Log.ATTEMPTS])
-            self._finish(attempts)
+            write_batches(run, self._replayed, batches)
+            self._finish(attempts, batches)
 
         readings = write_answers(answers, responses, scores, ends[Log.RESPONSES], self._beside, write_attempts)
         self._finish(responses, scores)

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 
+from outputs.batches import Step
 from outputs.fold import RowFlag, RunState
 from outputs.journal import Log
 from outputs.log_reader import Record, merged
-from outputs.records import ResponseHead
+from outputs.records import AttemptLine, ResponseHead
 from providers.wire import Billing, Usage
 
 
@@ -29,7 +30,7 @@ class Replay(RunState):
 
     `settled_where` is the offset of an attempt's settlement in attempts.jsonl; `settled_at` (seconds since 1970 UTC)
     and `settled_usd` (NaN where unknown) are its answer's. `costs_usd`: NaN where a price is unknown. `failures`: the
-    offset of a row's last line in errors.jsonl.
+    offset of a row's last line in errors.jsonl. `batches_ended`: when a batch (by seq) was seen to have ended.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class Replay(RunState):
         self.settled_usd = array("d")
         self.costs_usd = array("d")
         self.failures: dict[int, int] = {}
+        self.batches_ended: dict[int, float] = {}
         self._under_way: dict[int, int] = {}  # row -> its attempt
         self._offset = 0
         self._at = 0.0
@@ -49,6 +51,8 @@ class Replay(RunState):
         self._offset = offset
         if isinstance(record, ResponseHead):
             self._at = record.at
+        elif isinstance(record, AttemptLine) and record.step is Step.ENDED and record.batch is not None:
+            self.batches_ended[record.batch] = record.at
         self.apply(offset, record)
 
     def add_request(self, seq: int, offset: int, lane: int, stage: int = 0) -> int:

@@ -42,6 +42,7 @@ class AnswerLine(msgspec.Struct, frozen=True, kw_only=True):
     body_sha256: str | None = None
     metadata: msgspec.Raw = msgspec.Raw(b"null")
     duplicate_of: int | None = None
+    batch: int | None = None
     response: _Http
 
 
@@ -117,7 +118,8 @@ class ResponseRows:
             (
                 self.record.name, line.seq, line.request, line.custom_id, line.provider, line.model, *told.about,
                 counts, moment(line.at), line.latency_s, whole(line.attempts), *tokens(line.usage), line.cost_usd,
-                line.duplicate_of, completion.finish_reason, completion.text, completion.refusal, line.body_sha256,
+                line.duplicate_of, whole(line.batch), completion.finish_reason, completion.text, completion.refusal,
+                line.body_sha256,
             ),
             len(completion.text or ""),
         )  # fmt: skip

@@ -59,7 +59,7 @@ class Shard(msgspec.Struct, frozen=True):
     """What is submitted: the lines in `path` (as `BatchClient.line` made them, one a line), and how to know it again.
 
     `group` is that of all its lines. `file` is what `upload` gave, where the API wants a file first. `since`: no batch
-    of it can be older (seconds since 1970 UTC).
+    of it can be older (seconds since 1970 UTC). `known` are the ids of batches that are known to be of other shards.
     """
 
     key: str
@@ -69,6 +69,7 @@ class Shard(msgspec.Struct, frozen=True):
     model: str
     since: float
     file: str | None = None
+    known: tuple[str, ...] = ()
 
 
 class Looked(StrEnum):

@@ -61,12 +61,17 @@ def _renamed(body: bytes, deployment: str) -> bytes:
 
 def make(provider: Provider, model: str, base_url: str, key: str | None) -> AzureAdapter:
     """The adapter of a model's deployment. Raises InputError where the catalog does not say enough to call it."""
+    root, api_version = azure_root(provider, base_url)
+    headers = CIMultiDict({} if key is None else {"api-key": key})
+    headers.update(account_headers(provider))
+    deployment = provider.deployments.get(model, model)
+    return AzureAdapter(root, model, deployment, api_version, headers)
+
+
+def azure_root(provider: Provider, base_url: str) -> tuple[str, str]:
+    """(address of a resource's API, its version). Raises InputError where the catalog does not say enough."""
     if provider.api_version is None:
         raise InputError(_NO_API_VERSION, field="provider")
     if base_url.rstrip("/").endswith("/openai/v1"):
         raise InputError(_NOT_AZURE, field="provider")
-    root = base_url.rstrip("/").removesuffix("/openai") + "/openai"
-    headers = CIMultiDict({} if key is None else {"api-key": key})
-    headers.update(account_headers(provider))
-    deployment = provider.deployments.get(model, model)
-    return AzureAdapter(root, model, deployment, provider.api_version, headers)
+    return base_url.rstrip("/").removesuffix("/openai") + "/openai", provider.api_version

@@ -83,9 +83,14 @@ def read_json(raw: bytes) -> tuple[bytes, Any]:
     """The body's digest and its value; what is no JSON has a BadBodyError as its value, as its digest counts too."""
     try:
         value = orjson.loads(raw)
-        return digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)), value
+        return value_digest(value), value
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return digest(raw), BadBodyError("We could not parse the JSON body of your request.")
+
+
+def value_digest(value: Any) -> bytes:
+    """The digest of a body's value. Raises orjson.JSONEncodeError for one that cannot be written."""
+    return digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
 def read_chat(value: Any) -> Chat:

@@ -16,13 +16,21 @@ from providers.simulator.limits import Limits, Refusal, reset_text
 from providers.simulator.personas import persona_of
 from providers.simulator.settings import SimulatorSettings
 from providers.simulator.stats import Tally
+from providers.simulator.tokens import SimulatedAnswer
 from providers.simulator.viewer import Viewer
 
 _GATEWAY_PAGE = b"<html><head><title>Simulated gateway</title></head><body>The upstream did not answer.</body></html>\n"
+SERVER_ERROR = "The server had an error while processing your request."
 
 
 def json_response(status: int, value: Any, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(status=status, body=bodies.pretty(value), headers=headers, content_type="application/json")
+
+
+def completed(settings: SimulatorSettings, asked: Asked) -> tuple[SimulatedAnswer, dict[str, Any]]:
+    """What a body is answered with, and the completion around it: the same online and in a batch."""
+    made = answer(settings.seed, asked.chat, asked.body_digest, settings.answer_tokens, asked.pictures)
+    return made, bodies.completion(asked, made, identifier(settings.seed, asked.body_digest, "completion"))
 
 
 class ChatEndpoint:
@@ -84,12 +92,10 @@ class ChatEndpoint:
         return json_response(429, bodies.limited(asked.chat.model, refusal), headers | told)
 
     def _answered(self, asked: Asked, headers: dict[str, str]) -> web.Response:
-        settings = self._settings
-        made = answer(settings.seed, asked.chat, asked.body_digest, settings.answer_tokens, asked.pictures)
-        self._tally.bill(asked.prompt_tokens, made.completion_tokens)
+        made, body = completed(self._settings, asked)
+        self._tally.bill(asked.body_digest, asked.prompt_tokens, made.completion_tokens)
         now = self._clock()
         self._limits.charge(made.completion_tokens, now)
-        body = bodies.completion(asked, made, identifier(settings.seed, asked.body_digest, "completion"))
         return json_response(200, body, headers | self._limits.headers(now))
 
     async def _faulty(
@@ -100,15 +106,14 @@ class ChatEndpoint:
             return self._throttled(asked, headers)
         if fault.kind is FaultKind.HANG:
             await self._closing.wait()
-            return _drop(request)
+            return drop(request)
         await self._wait(asked)
         if fault.kind is FaultKind.ERROR:
-            message = "The server had an error while processing your request."
             return json_response(
-                500, bodies.error(message, "server_error"), headers | self._limits.headers(self._clock())
+                500, bodies.error(SERVER_ERROR, "server_error"), headers | self._limits.headers(self._clock())
             )
         if fault.kind is FaultKind.DROPPED_EARLY:
-            return _drop(request)
+            return drop(request)
         return await self._spoilt(request, self._answered(asked, headers), fault)
 
     def _throttled(self, asked: Asked, headers: dict[str, str]) -> web.Response:
@@ -132,7 +137,8 @@ class ChatEndpoint:
         return response
 
 
-def _drop(request: web.Request) -> web.Response:
+def drop(request: web.Request) -> web.Response:
+    """Close the connection without an answer."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()  # for the framework; the connection is gone

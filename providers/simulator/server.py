@@ -12,6 +12,7 @@ from aiohttp import web
 
 from prompts.input_error import InputError
 from providers.simulator import bodies
+from providers.simulator.batches.routes import BatchRoutes
 from providers.simulator.endpoint import ChatEndpoint, json_response
 from providers.simulator.settings import SimulatorSettings
 from providers.simulator.stats import Stats, Tally
@@ -26,14 +27,21 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Simulator:
     """An OpenAI-compatible server; `async with Simulator(settings) as simulator` runs it on a free port.
 
-    `clock` is a monotonic clock in seconds; only the limits (rpm, tpm) look at it.
+    `clock` is a monotonic clock in seconds; only the limits (rpm, tpm) and batches look at it. `wall` is the time since
+    1970 UTC in seconds, which files and batches say they are of.
     """
 
-    def __init__(self, settings: SimulatorSettings | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: SimulatorSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self.settings = settings or SimulatorSettings()
         self.base_url = ""
         self._clock = clock
         self._tally = Tally()
+        self._batches = BatchRoutes(self.settings, self._tally, clock, wall)
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -46,12 +54,13 @@ class Simulator:
 
     @property
     def stats(self) -> Stats:
-        """What it saw and did so far."""
-        return self._tally.stats()
+        """What it saw and did so far, batches' lines whose moment has come among it."""
+        return self._batches.added_to(self._tally)
 
     @property
     def seen(self) -> dict[str, int]:
         """How often each body came, by the first sixteen hexadecimal digits of its digest."""
+        self._batches.settle()
         return self._tally.seen()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
@@ -82,12 +91,14 @@ class Simulator:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
+        self._batches.close()
 
     def _application(self) -> web.Application:
         endpoint = ChatEndpoint(self.settings, self._tally, self._closing, self._clock)
         application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_errors_as_json])
         application.on_response_prepare.append(_label)
         application.router.add_post("/v1/chat/completions", endpoint.handle)
+        self._batches.add_to(application.router)
         application.router.add_get("/v1/models", _models)
         application.router.add_get("/healthz", _health)
         application.router.add_get("/simulator/stats", self._get_stats)

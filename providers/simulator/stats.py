@@ -25,9 +25,13 @@ class Stats(msgspec.Struct, frozen=True):
     most_in_flight: int
     distinct_bodies: int
     repeated_bodies: int  # bodies that came more than once
-    billed: int
+    billed: int  # answers, those of batches too, as are their tokens
     prompt_tokens: int
     completion_tokens: int
+    batch_billed: dict[str, int]  # lines, prompt_tokens, completion_tokens: what of these went by batch
+    batch_lines_seen_twice: int  # bodies that were billed more than once, and at least once as a batch's line
+    batches: dict[str, int] = {}  # created, running, completed, cancelled, expired, refused
+    batch_files: int = 0
 
 
 class Tally:
@@ -46,6 +50,9 @@ class Tally:
         self._billed = 0
         self._prompt_tokens = 0
         self._completion_tokens = 0
+        self._times_billed: Counter[bytes] = Counter()
+        self._billed_lines: set[bytes] = set()
+        self._batch_billed = {"lines": 0, "prompt_tokens": 0, "completion_tokens": 0}
 
     def arrive(self) -> None:
         self._calls += 1
@@ -63,11 +70,20 @@ class Tally:
         self._repeated += times == 2
         return times
 
-    def bill(self, prompt_tokens: int, completion_tokens: int) -> None:
+    def bill(self, body_digest: bytes, prompt_tokens: int, completion_tokens: int) -> None:
         """Count an answer at the moment when it is made."""
+        self._times_billed[body_digest[:_KEY_BYTES]] += 1
         self._billed += 1
         self._prompt_tokens += prompt_tokens
         self._completion_tokens += completion_tokens
+
+    def bill_line(self, body_digest: bytes, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count the answer to a batch's line."""
+        self.bill(body_digest, prompt_tokens, completion_tokens)
+        self._billed_lines.add(body_digest[:_KEY_BYTES])
+        self._batch_billed["lines"] += 1
+        self._batch_billed["prompt_tokens"] += prompt_tokens
+        self._batch_billed["completion_tokens"] += completion_tokens
 
     def fault(self, kind: FaultKind) -> None:
         self._faults[kind.value] += 1
@@ -92,4 +108,6 @@ class Tally:
             billed=self._billed,
             prompt_tokens=self._prompt_tokens,
             completion_tokens=self._completion_tokens,
+            batch_billed=dict(self._batch_billed),
+            batch_lines_seen_twice=sum(self._times_billed[key] > 1 for key in self._billed_lines),
         )

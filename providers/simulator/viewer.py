@@ -4,6 +4,7 @@ A picture that was seen before is not decoded again: what is remembered is a few
 """
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from providers.media.image_tokens import image_tokens
@@ -33,12 +34,12 @@ class Viewer:
         if not shown:
             return Asked(body_digest, chat)
         pictures = [await self._see(picture) for picture in shown]
-        rule = _MINI_TOKENS if "gpt-4o-mini" in chat.model else _TOKENS
-        tokens = sum(
-            image_tokens(rule, picture.width, picture.height, part.detail)
-            for picture, part in zip(pictures, shown, strict=True)
-        )
-        return Asked(body_digest, chat, tuple(pictures), tokens)
+        return _asked(body_digest, chat, shown, pictures)
+
+    def look_at_once(self, body_digest: bytes, chat: Chat) -> Asked:
+        """The same, without a thread."""
+        shown = shown_pictures(chat)
+        return _asked(body_digest, chat, shown, [self._recall_or_decode(picture) for picture in shown])
 
     async def _see(self, shown: Shown) -> Picture:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._recall_or_decode, shown)
@@ -57,3 +58,12 @@ class Viewer:
             self._seen.clear()
         self._seen[key] = picture
         return picture
+
+
+def _asked(body_digest: bytes, chat: Chat, shown: Sequence[Shown], pictures: Sequence[Picture]) -> Asked:
+    rule = _MINI_TOKENS if "gpt-4o-mini" in chat.model else _TOKENS
+    tokens = sum(
+        image_tokens(rule, picture.width, picture.height, part.detail)
+        for picture, part in zip(pictures, shown, strict=True)
+    )
+    return Asked(body_digest, chat, tuple(pictures), tokens)

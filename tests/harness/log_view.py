@@ -28,7 +28,7 @@ def failed(folder: Path) -> Counter[str]:
 
 
 def intents(folder: Path) -> Counter[str]:
-    """How many attempts of each row were announced."""
+    """How many attempts of each row were announced, those by batch among them."""
     return _attempts(folder, lambda line: line.settled is None)
 
 
@@ -84,7 +84,7 @@ class _Line(msgspec.Struct):
 def _attempts(folder: Path, wanted: Callable[[AttemptLine], bool]) -> Counter[str]:
     names = _names(folder)
     lines = read_records(folder / Log.ATTEMPTS.file_name, AttemptLine)
-    return Counter(names[line.request] for _, line in lines if wanted(line))
+    return Counter(names[line.request] for _, line in lines if line.step is None and wanted(line))
 
 
 def _names(folder: Path) -> dict[int, str]:

@@ -9,6 +9,7 @@ import msgspec
 import orjson
 
 from outputs import lines
+from outputs.batches import BatchTold, Step
 from outputs.journal import Log
 from outputs.records import RequestLine
 from outputs.run_record import FILE_NAME, PromptRecord, RunRecord, Source
@@ -79,16 +80,25 @@ class LogWriter:
         )
         return seq
 
-    def attempt(self, request: int, number: int = 1, reserved_usd: float | None = 0.5) -> int:
-        """The line before an attempt."""
-        return self.raw(Log.ATTEMPTS, lines.intent(request, number, AT + self.seq, reserved_usd))
+    def attempt(self, request: int, number: int = 1, reserved_usd: float | None = 0.5, batch: int | None = None) -> int:
+        """The line before an attempt; `batch` is that of its batch's first line."""
+        return self.raw(Log.ATTEMPTS, lines.intent(request, number, AT + self.seq, reserved_usd, batch))
+
+    def step(self, step: Step, batch: int | None = None, **told: Any) -> int:
+        """A line about a batch: its first, or one more of the batch with that first line."""
+        return self.raw(Log.ATTEMPTS, lines.batch_step(step, AT + self.seq, BatchTold(**told) if told else None, batch))
 
     def settle(
-        self, request: int, number: int = 1, billing: Billing = Billing.UNBILLED, message: str = "slow down"
+        self,
+        request: int,
+        number: int = 1,
+        billing: Billing = Billing.UNBILLED,
+        message: str = "slow down",
+        cost_usd: float | None = None,
     ) -> int:
         """The line of an attempt that ended without an answer."""
         failure = Failure(FailureKind.THROTTLED, billing, message, 429, "rate_limit")
-        return self.raw(Log.ATTEMPTS, lines.settlement(request, number, AT + self.seq, failure))
+        return self.raw(Log.ATTEMPTS, lines.settlement(request, number, AT + self.seq, failure, b"", cost_usd))
 
     def answer(
         self,
@@ -99,6 +109,7 @@ class LogWriter:
         cost_usd: float | None = 0.25,
         duplicate_of: int | None = None,
         usage: Usage | None = None,
+        batch: int | None = None,
     ) -> int:
         """The line of an answer."""
         return self.raw(
@@ -106,6 +117,7 @@ class LogWriter:
             lines.response(
                 self.requests[request], attempt=number, at=AT + self.seq, latency_s=1.5, body=body or chat("yes"),
                 request_id=None, usage=usage, cost_usd=cost_usd, duplicate_of=duplicate_of,
+                batch=batch,
             ),
         )  # fmt: skip
 

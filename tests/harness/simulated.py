@@ -35,7 +35,9 @@ class Client:
 
 
 @asynccontextmanager
-async def simulated(clock: Callable[[], float] = time.monotonic, **settings: Any) -> AsyncIterator[Client]:
+async def simulated(
+    clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time, **settings: Any
+) -> AsyncIterator[Client]:
     told = SimulatorSettings(**{"latency_s": 0.0, **settings})
-    async with Simulator(told, clock) as simulator, aiohttp.ClientSession() as session:
+    async with Simulator(told, clock, wall) as simulator, aiohttp.ClientSession() as session:
         yield Client(session, simulator)

@@ -1,0 +1,172 @@
+"""Cutting shards: rows that wait become the lines of one batch's file, each with its money reserved.
+
+A shard keeps to the limits of its batch API, and to one group: what cannot be in one batch waits for the next.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from orchestrator.attempts import unsendable
+from orchestrator.batching.row_queue import RowQueue
+from orchestrator.batching.surroundings import Surroundings
+from orchestrator.bounding import Call, pictured_call, plain_call, reserve_at
+from orchestrator.budget import Fit
+from orchestrator.lane import Lane
+from orchestrator.media_stage import Pictures, wanted_media
+from outputs.journal import WriteFailedError
+from outputs.records import RequestLine
+from prompts.input_error import InputError
+from providers.batches.wire import BatchClient
+from providers.prices import Rates
+
+_PASS = 50  # rows for which the event loop may wait
+
+
+@dataclass(slots=True)
+class Cut:
+    """A shard on disk. `rows`, `seqs` (of their requests) and `reserved` (USD) belong together, in the file's order."""
+
+    key: str
+    path: Path
+    group: str = ""
+    rows: list[int] = field(default_factory=list)
+    seqs: list[int] = field(default_factory=list)
+    reserved: list[float | None] = field(default_factory=list)
+    size: int = 0
+    sha256: str = ""
+
+
+@dataclass(slots=True)
+class Leftovers:
+    """Rows that came up and are not in the shard: those that no batch has room for, and those that no money is for."""
+
+    too_large: list[int] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)
+    awaits_money: bool = False  # the next row fits once something has settled
+
+
+@dataclass(slots=True)
+class Cutter:
+    """Cuts the shards of one lane, at the rates of its batches."""
+
+    lane: Lane
+    client: BatchClient
+    rates: Rates | None
+    around: Surroundings
+    _ready: asyncio.Event = field(default_factory=asyncio.Event)  # pictures are
+
+    async def cut(self, waiting: RowQueue, most_rows: int, most_bytes: int) -> tuple[Cut, Leftovers]:
+        """Take rows from `waiting` and write them to a file, which is on disk then. The shard may be empty: then there
+        is no file. Raises WriteFailedError.
+        """
+        key = f"on-{secrets.token_hex(6)}"
+        cut, left = Cut(key, self.around.sent_path(key)), Leftovers()
+        other: list[int] = []  # rows of other groups
+        try:
+            self.around.folder.mkdir(exist_ok=True)
+            with cut.path.open("wb") as file:
+                await self._fill(cut, left, other, file, waiting, most_rows, most_bytes)
+                await asyncio.to_thread(_sync, file)
+        except OSError as error:
+            raise WriteFailedError(f"a batch's file cannot be written: {error.strerror}") from error
+        finally:
+            waiting.add_first(other)
+            if not cut.rows:
+                with contextlib.suppress(OSError):
+                    cut.path.unlink(missing_ok=True)
+        return cut, left
+
+    async def _fill(
+        self,
+        cut: Cut,
+        left: Leftovers,
+        other: list[int],
+        file: IO[bytes],
+        waiting: RowQueue,
+        most_rows: int,
+        most_bytes: int,
+    ) -> None:
+        digest, looked = hashlib.sha256(), 0
+        while waiting and len(cut.rows) < most_rows:
+            row = waiting.pop()
+            looked += 1
+            if looked % _PASS == 0:
+                await asyncio.sleep(0)
+            made = await self._line(cut.key, row, waiting)
+            if made is None:
+                continue
+            call, group, line = made
+            if cut.rows and group != cut.group:
+                other.append(row)
+                continue
+            if len(line) > most_bytes:
+                left.too_large.append(row)
+                continue
+            fit, reserved = (Fit.WAIT, None) if cut.size + len(line) > most_bytes else self._fit(call)
+            if fit is Fit.HELD:
+                left.held.append(row)
+                continue
+            if fit is not Fit.RESERVED:
+                left.awaits_money = cut.size + len(line) <= most_bytes
+                waiting.add_first([row])
+                break
+            cut.group = group
+            cut.rows.append(row)
+            cut.seqs.append(call.request.seq)
+            cut.reserved.append(reserved)
+            cut.size += file.write(line)
+            digest.update(line)
+        cut.sha256 = digest.hexdigest()
+
+    def _fit(self, call: Call) -> tuple[Fit, float | None]:
+        return reserve_at(self.lane, call, self.rates)
+
+    async def _line(self, key: str, row: int, waiting: RowQueue) -> tuple[Call, str, bytes] | None:
+        """The call of a row, its group and its line; None where it wants no answer or has failed for good."""
+        if not self.around.state.is_open(row) or self.around.state.batch_of[row]:
+            return None
+        request = self.around.requests.read(row)
+        try:
+            call = await self._call(request, waiting)
+            group, line = self.client.line(f"{key}-{request.seq}", request.url, call.http)
+        except InputError as error:
+            self.around.attempts.give_up(row, request, unsendable(request, error), b"")
+            return None
+        return call, group, line + b"\n"
+
+    async def _call(self, request: RequestLine, waiting: RowQueue) -> Call:
+        if request.media is None:
+            return plain_call(self.lane, request)
+        return pictured_call(self.lane, request, await self._pictures(request, waiting))
+
+    async def _pictures(self, request: RequestLine, waiting: RowQueue) -> Pictures:
+        """The pictures of a row, once they are ready; those of the rows behind it are begun meanwhile."""
+        media = self.around.attempts.media
+        assert media is not None
+        wanted = wanted_media(request, self.lane.provider, self.lane.image_tokens)
+        while (pictures := media.take(wanted, self._ready.set)) is None:
+            self._begin_ahead(waiting.upcoming(media.ahead))
+            await self._ready.wait()
+            self._ready.clear()
+        return pictures
+
+    def _begin_ahead(self, rows: Sequence[int]) -> None:
+        media = self.around.attempts.media
+        assert media is not None
+        for row in rows:
+            request = self.around.requests.read(row)
+            if request.media is not None:
+                with contextlib.suppress(InputError):  # told when it is its turn
+                    media.begin(wanted_media(request, self.lane.provider, self.lane.image_tokens))
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())

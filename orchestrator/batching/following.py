@@ -1,0 +1,396 @@
+"""One batch, from its file to its last line: what is done next depends on the last step in the log alone.
+
+So a session that finds a batch of an earlier one goes on as the earlier one would have. Before what can take effect at
+the provider its step is on disk; what may have taken effect without an answer is looked for before it is tried again.
+"""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from orchestrator.batching.reading import Reading, read_results, row_of
+from orchestrator.batching.settling import Settler
+from orchestrator.batching.surroundings import Surroundings
+from orchestrator.deciding import EndLane
+from orchestrator.lane import Lane
+from orchestrator.retry import LANE_ENDING, poll_wait_s
+from outputs import lines
+from outputs.batches import Batch, BatchTold, Step
+from outputs.journal import Log, WriteFailedError
+from providers.batches.wire import BatchCallError, BatchClient, BatchView, Looked, Phase, Shard
+from providers.failures import MESSAGE_LIMIT
+from providers.prices import Rates
+from providers.wire import Billing, Failure, FailureKind
+
+_SLOWEST_RETRY_S = 60.0
+_TOLD_EVERY_S = 30.0  # counts that move are logged so often
+_READ_AGAIN = 2  # times that results with lines torn or missing are got once more
+_FLUSH_EVERY = 500  # rows
+
+
+class Ending(Enum):
+    """How the following of a batch ended."""
+
+    SETTLED = "settled"
+    LEFT = "left"  # it goes on at its provider; the next session follows it
+    TOO_LARGE = "too large"  # dropped: the queue has no room for so much at once, even alone
+    REFUSED = "refused"  # dropped: it never ran, and would not if it were tried again
+    BAD_LINES = "bad lines"  # dropped: some of its rows were refused, the others may go again
+
+
+IsAlone = Callable[["Follower"], bool]
+
+
+@dataclass(slots=True)
+class Follower:
+    """Takes one batch to its end. `alone` says whether no other batch of the lane is in the provider's queue.
+
+    `wanted_end` has it cancelled; `leaving` has it left as soon as no call is under way; `wake` after either.
+    """
+
+    batch: Batch
+    lane: Lane
+    client: BatchClient
+    rates: Rates | None
+    around: Surroundings
+    resumed: bool
+    is_alone: IsAlone
+    leaving: bool = False
+    wanted_end: bool = False
+    in_queue: bool = False
+    problem: Failure | None = None
+    freed: list[int] = field(default_factory=list)
+    answered: int = 0
+    note: str = ""
+    _uncertain: bool = field(init=False)  # the last upload or creation may have taken effect
+    _tried_at: float = field(init=False)
+    _asked_to_end: bool = False
+    _fails: int = 0
+    _polls: int = 0
+    _told_at: float = 0.0
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._uncertain = self.resumed
+        self._tried_at = self.batch.step_at
+        self.wanted_end = self.wanted_end or self.batch.cancelling
+        self.in_queue = self.batch.step in (Step.CREATED, Step.POLLED)
+
+    def wake(self) -> None:
+        """Look again at once."""
+        self._changed.set()
+
+    async def follow(self) -> Ending:
+        """Go on until the batch is over or left. Raises WriteFailedError."""
+        while True:
+            if self.batch.step is Step.DROPPED:
+                await self._drop("it was dropped before")
+                return Ending.BAD_LINES
+            if self.batch.step is Step.SETTLED:
+                return Ending.SETTLED
+            if self.leaving:
+                return Ending.LEFT
+            try:
+                ending = await self._advance()
+                self._fails = 0
+            except BatchCallError as error:
+                ending = await self._failed(error)
+            if ending is not None:
+                return ending
+
+    async def _advance(self) -> Ending | None:
+        match self.batch.step:
+            case Step.BEGUN:
+                await self._drop("its process ended before anything was sent")
+                return Ending.BAD_LINES
+            case Step.UPLOADING:
+                await self._upload()
+            case Step.UPLOADED:
+                await self._begin_creating()
+            case Step.CREATING:
+                return await self._create()
+            case Step.ENDED:
+                await self._settle()
+            case _:
+                return await self._poll()
+        return None
+
+    # Submitting
+
+    @property
+    def _shard(self) -> Shard:
+        told = self.batch.told
+        key = told.key or ""
+        return Shard(
+            key, self.around.sent_path(key), told.rows or 0, told.group or "", self.lane.model, self.batch.begun_at,
+            told.file,
+        )  # fmt: skip
+
+    async def _upload(self) -> None:
+        if self.wanted_end:
+            await self._drop("cancelled before it was submitted")
+            return
+        file = await self.client.find_upload(self._shard) if self._uncertain else None
+        if file is None:
+            self._tried_at = time.time()
+            file = await self.client.upload(self._shard)
+        self._uncertain = False
+        await self._step(Step.UPLOADED, BatchTold(file=file))
+
+    async def _begin_creating(self) -> None:
+        self._uncertain = False
+        self._tried_at = time.time()
+        await self._step(Step.CREATING)
+
+    async def _create(self) -> Ending | None:
+        if self._uncertain:
+            await self._look_for_it()
+            return None
+        if self.wanted_end:
+            await self._drop("cancelled before it was submitted")
+            return Ending.BAD_LINES
+        self._tried_at = time.time()
+        await self._created(await self.client.create(self._shard))
+        return None
+
+    async def _look_for_it(self) -> None:
+        """A batch that may have been created: take it up where it is found; where it is not, wait, then try again."""
+        finding = await self.client.find(self._shard)
+        for other in finding.others:  # a server that answered no creation, and then two
+            await self.client.cancel(other)
+        if finding.batch is not None:
+            await self._created(finding.batch)
+        elif finding.looked is Looked.PERHAPS:
+            self.note = "waits for a batch that may be this one to end: its creation was not answered"
+            await self._rest(self.around.thresholds.batch_poll_s)
+        elif (left := self._tried_at + self.around.thresholds.batch_look_s - time.time()) > 0:
+            await self._rest(max(0.05, min(left, left / 3 + 0.5)))
+        else:
+            await self._begin_creating()
+
+    async def _created(self, view: BatchView) -> None:
+        self._uncertain = False
+        self.note = ""
+        self.in_queue = True
+        self._note_simulated(view)
+        await self._step(Step.CREATED, _told_of(view, id_=view.id))
+
+    # Waiting for it
+
+    async def _poll(self) -> Ending | None:
+        told = self.batch.told
+        assert told.id is not None
+        if self.wanted_end and not self._asked_to_end:
+            await self._step(Step.CANCELLING)
+            await self.client.cancel(told.id)
+            self._asked_to_end, self._polls = True, 0
+        view = await self.client.poll(told.id)
+        self._note_simulated(view)
+        self._polls += 1
+        if view.phase is Phase.RUNNING:
+            self._tell(view)
+            await self._rest(poll_wait_s(self._polls, self.around.thresholds.batch_poll_s))
+            return None
+        self.in_queue = False
+        if view.phase is Phase.REFUSED:
+            return await self._refused(view)
+        await self._step(Step.ENDED, _told_of(view))
+        return None
+
+    def _tell(self, view: BatchView) -> None:
+        """Log how it stands where that has changed."""
+        told, now = self.batch.told, time.time()
+        moved = view.counts is not None and view.counts != told.counts
+        if view.status != told.status or (moved and now - self._told_at >= _TOLD_EVERY_S):
+            self._told_at = now
+            self._write(Step.POLLED, _told_of(view))
+
+    def _note_simulated(self, view: BatchView) -> None:
+        if view.simulated and not self.around.state.simulated:
+            self.around.state.simulated = True
+            self.around.journal.append(Log.EVENTS, lines.event("simulated", time.time(), lane=self.lane.name))
+
+    # What it brought
+
+    async def _settle(self) -> None:
+        reading = await self._read()
+        if reading is None:
+            return
+        settler = self._settler(self.batch.cancelling)
+        await settler.settle(reading)
+        if settler.ending is not None:
+            self.around.attempts.end_lane(self.lane, settler.ending)
+        self.answered = reading.answered
+        await self._step(Step.SETTLED, BatchTold(lines=settler.counts))
+        self._remove_sent()
+
+    async def _read(self) -> Reading | None:
+        """The results, got again where lines are torn or missing: a download may be cut short. None: it is left."""
+        told = self.batch.told
+        path = self.around.results_path(told.key or "")
+        view = BatchView(told.id or "", Phase.ENDED, told.status or "", told.counts, results=told.results or ())
+        for again in range(_READ_AGAIN + 1):
+            if again or not path.exists():
+                await self._download(view)
+            reading = await read_results(self.client, path, self.around.state, told.key or "")
+            if again == _READ_AGAIN or reading.is_whole(told.rows or 0, told.counts):
+                return reading
+            await self._rest(again + 0.5)
+            if self.leaving:
+                break
+        return None
+
+    async def _download(self, view: BatchView) -> None:
+        try:
+            await self.client.download(view, self.around.results_path(self.batch.told.key or ""))
+        except OSError as error:
+            raise WriteFailedError(f"a batch's results cannot be written: {error.strerror}") from error
+
+    # What goes wrong
+
+    async def _failed(self, error: BatchCallError) -> Ending | None:
+        failure = self.lane.secrets.hide_in(error.failure)
+        submitting = self.batch.step in (Step.UPLOADING, Step.CREATING)
+        unsure = failure.billing is Billing.MAYBE
+        self._uncertain = self._uncertain or (submitting and unsure)
+        self._fails += 1
+        if submitting and not self._uncertain and (error.queue_full or failure.kind is FailureKind.TOO_LARGE):
+            return await self._no_room(failure)
+        if failure.kind in LANE_ENDING:
+            return self._end_lane(EndLane(f"{failure.kind.value.replace('_', ' ')}: {failure.message}", 6))
+        if failure.kind in (FailureKind.ROW_REFUSED, FailureKind.TOO_LARGE) and not unsure:
+            return await self._call_refused(failure, submitting)
+        most = self.around.thresholds.failures_in_row
+        if self._fails >= most:
+            return self._end_lane(EndLane(f"{most} failures in a row, the last: {failure.message}", 7))
+        self.note = f"tries again: {failure.message}"
+        await self._rest(max(failure.retry_after_s or 0.0, poll_wait_s(self._fails, _SLOWEST_RETRY_S)))
+        self.note = ""
+        return None
+
+    def _end_lane(self, ending: EndLane) -> Ending:
+        self.around.attempts.end_lane(self.lane, ending)
+        return Ending.LEFT
+
+    async def _call_refused(self, failure: Failure, submitting: bool) -> Ending:
+        """A refused submission never ran; what the provider does not know of a batch that ran, it may still know."""
+        if submitting and not self._uncertain:
+            self.problem = failure
+            await self._drop(failure.message)
+            return Ending.REFUSED
+        what = f"{self.lane.provider_name} does not show the batch {self.batch.name}: {failure.message}"
+        return self._end_lane(EndLane(what, 6))
+
+    async def _refused(self, view: BatchView) -> Ending | None:
+        """It was looked at, and will not run: nothing was billed."""
+        self.problem = view.problem or Failure(FailureKind.ROW_REFUSED, Billing.UNBILLED, f"the batch is {view.status}")
+        self.problem = self.lane.secrets.hide_in(self.problem)
+        if view.queue_full:
+            return await self._no_room(self.problem)
+        if view.bad_lines:
+            await self._drop(self.problem.message, bad=view.bad_lines)
+            return Ending.BAD_LINES
+        await self._drop(self.problem.message)
+        return Ending.REFUSED
+
+    async def _no_room(self, failure: Failure) -> Ending | None:
+        """Wait for the lane's other batches; alone, go in smaller parts; a single row waits."""
+        if self.is_alone(self) and (self.batch.told.rows or 0) > 1:
+            await self._drop(failure.message)
+            return Ending.TOO_LARGE
+        self.in_queue = False
+        self.note = f"waits for room in the provider's queue: {failure.message}"
+        await self._rest(max(poll_wait_s(self._fails + 1, self.around.thresholds.batch_queue_s), 0.05))
+        if self.leaving or self.wanted_end:
+            await self._drop("it was never let into the provider's queue")
+            return Ending.BAD_LINES
+        self.note = ""
+        await self._begin_creating()
+        return None
+
+    async def _drop(self, why: str, bad: dict[int, str] | None = None) -> None:
+        """Say that it will never run, then free its rows; `bad` lines (from 1) fail for good."""
+        if self.batch.step is not Step.DROPPED:
+            await self._step(Step.DROPPED, BatchTold(note=why))
+        self.in_queue = False
+        settler = self._settler(cancelled=True)
+        refused = self._rows_of(bad) if bad else {}
+        for number, row in enumerate(self.around.state.rows_in(self.batch.seq), 1):
+            if row in refused:
+                self._fail_bad(settler, row, refused[row])
+            else:
+                settler.free_row(row, why)
+            if number % _FLUSH_EVERY == 0:
+                await self.around.journal.flush()
+        self._remove_sent()
+
+    def give_up_on(self, why: str) -> list[int]:
+        """Settle its rows as maybe billed, for they are to be answered once more; returns them."""
+        settler, rows = self._settler(cancelled=True), self.around.state.rows_in(self.batch.seq)
+        for row in rows:
+            settler.settle_row(row, Failure(FailureKind.LATE, Billing.MAYBE, why), b"")
+        return rows
+
+    def _settler(self, cancelled: bool) -> Settler:
+        """It puts rows that want to be sent again into `freed`, one by one: while there are any, the run goes on."""
+        return Settler(self.batch, self.lane, self.client, self.rates, self.around, cancelled, self.freed)
+
+    def _rows_of(self, bad: Mapping[int, str]) -> dict[int, str]:
+        """The rows of lines of the file that was sent, by their numbers from 1; what cannot be found is left out."""
+        key = self.batch.told.key or ""
+        found: dict[int, str] = {}
+        id_ = re.compile(rb"%b-[0-9]+" % re.escape(key.encode()))
+        with contextlib.suppress(OSError), self.around.sent_path(key).open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if number in bad and (named := id_.search(line)) is not None:
+                    row = row_of(self.around.state, key, named[0].decode())
+                    found |= {} if row is None else {row: bad[number]}
+        return found
+
+    def _fail_bad(self, settler: Settler, row: int, why: str) -> None:
+        message = f"refused in a batch: {why or 'no reason was told'}"[:MESSAGE_LIMIT]
+        failure = self.lane.secrets.hide_in(Failure(FailureKind.ROW_REFUSED, Billing.UNBILLED, message))
+        settler.settle_row(row, failure, b"")
+        self.around.attempts.give_up(row, self.around.requests.read(row), failure, b"")
+
+    def _remove_sent(self) -> None:
+        with contextlib.suppress(OSError):
+            self.around.sent_path(self.batch.told.key or "").unlink(missing_ok=True)
+
+    # The log
+
+    def _write(self, step: Step, told: BatchTold | None = None) -> int:
+        now = time.time()
+        seq = self.around.journal.append(Log.ATTEMPTS, lines.batch_step(step, now, told, self.batch.seq))
+        self.around.state.batches.advance(self.batch.seq, step, now, told)
+        return seq
+
+    async def _step(self, step: Step, told: BatchTold | None = None) -> None:
+        """Log a step; it is on disk when this returns."""
+        await self.around.journal.intent_on_disk(self._write(step, told))
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, unless there is something new to do."""
+        if self.leaving:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        self._changed.clear()
+
+
+def _told_of(view: BatchView, id_: str | None = None) -> BatchTold:
+    """What is logged of a batch as its provider shows it."""
+    return BatchTold(
+        id=id_,
+        status=view.status,
+        counts=view.counts,
+        created_at=view.created_at,
+        expires_at=view.expires_at,
+        results=view.results or None,
+        usage=view.usage,
+    )

@@ -1,0 +1,339 @@
+"""The batches of one lane: the rows that wait for one, the shards that are cut of them, and those that are followed."""
+
+import asyncio
+import contextlib
+import time
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.batching.cutting import Cut, Cutter, Leftovers
+from orchestrator.batching.following import Ending, Follower
+from orchestrator.batching.row_queue import RowQueue
+from orchestrator.batching.surroundings import Surroundings
+from orchestrator.batching.topping_up import Moments, OnlinePace, moments
+from orchestrator.batching.via import Via
+from orchestrator.deciding import EndLane
+from orchestrator.lane import Lane
+from outputs import lines
+from outputs.batches import Batch, BatchTold, Step
+from outputs.journal import Log
+from providers.batches.wire import BatchClient
+from providers.prices import Rates
+from providers.provider import BatchApi
+from providers.wire import Billing, Failure, FailureKind
+
+_QUIET_S = 0.5  # without a new row: no more come for now
+_BYTES_A_TOKEN = 3  # of a request's line, at least, for all but pictures
+_LOOK_S = 5.0  # how often it is looked whether a shard may be cut
+_FLUSH_EVERY = 500  # rows
+_EMPTY_IN_ROW = 3  # batches that answer nothing, after which the lane stops
+
+Spawn = Callable[[Any, str], "asyncio.Task[None]"]
+
+
+@dataclass(slots=True)
+class LaneBatches:
+    """`spawn` starts a task whose error ends the run. Rows go in by `add`; `idle` says when nothing more happens."""
+
+    lane: Lane
+    client: BatchClient
+    api: BatchApi
+    rates: Rates | None
+    around: Surroundings
+    spawn: Spawn
+    via: Via
+    allow_rebuy: bool = False
+    pace: OnlinePace = field(default_factory=OnlinePace)
+    waiting: RowQueue = field(default_factory=RowQueue)
+    held: "array[int]" = field(default_factory=lambda: array("I"))
+    followers: list[Follower] = field(default_factory=list)
+    refused: str | None = None  # why nothing goes by batch here any more
+    aside: int = 0
+    rebought: int = 0
+    paused: bool = False
+    leaving: bool = False
+    ending: bool = False  # all batches are to be cancelled, and nothing new begins
+    cutting: bool = False
+    awaits_money: bool = False
+    _cutter: Cutter = field(init=False)
+    _most_rows: int = field(init=False)
+    _empty: int = 0
+    _added_at: float = 0.0
+    _gathers_since: float = 0.0
+    _task: "asyncio.Task[None] | None" = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._cutter = Cutter(self.lane, self.client, self.rates, self.around)
+        self._most_rows = self.api.max_rows
+
+    # What comes in
+
+    def takes(self, now: float) -> bool:
+        """Whether a row that comes up at `now` (epoch seconds) goes by batch."""
+        if self.refused is not None or not self.via.batches or self.leaving or self.ending:
+            return False
+        found = self._moments() if self.via is Via.AUTO else None
+        return found is None or now <= found.last_begin
+
+    def add(self, row: int) -> None:
+        """Queue a row for the next batch."""
+        now = time.monotonic()
+        self._gathers_since = self._gathers_since if self.waiting else now
+        self._added_at = now
+        self.waiting.add(row)
+        self.look()
+
+    def follow_earlier(self, batch: Batch) -> None:
+        """Go on with a batch of an earlier session."""
+        self._follow(batch, resumed=True)
+
+    def set_aside(self, is_aside: Callable[[int], bool]) -> None:
+        """Send none of the rows that `is_aside` names, of those that wait here."""
+        self.aside += self.waiting.drop(is_aside)
+
+    def release_held(self) -> None:
+        """Queue the rows again that the budget had no room for."""
+        self.waiting.add_first(self.held)
+        self.held = array("I")
+        self.money_came()
+
+    def money_came(self) -> None:
+        """Something has settled, or the cap was raised."""
+        self.awaits_money = False
+        self.look()
+
+    def look(self) -> None:
+        """Something has changed: see what follows."""
+        self._changed.set()
+        if self._task is None and self.waiting and not self._sends_nothing():
+            self._task = self.spawn(self._cut_on(), f"{self.lane.name} batches")
+            self._task.add_done_callback(self._cut_done)
+
+    def leave(self) -> None:
+        """Begin nothing more, and leave the batches to the provider: the next session follows them."""
+        self.leaving = True
+        for follower in self.followers:
+            follower.leaving = True
+            follower.wake()
+        self._changed.set()
+
+    def end_all(self) -> int:
+        """Begin nothing more, have all batches cancelled, and take in what they have answered; returns how many."""
+        self.ending = True
+        for follower in self.followers:
+            follower.wanted_end = True
+            follower.wake()
+        self._changed.set()
+        return len(self.followers)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing more will happen here unless a row is added."""
+        busy = any(follower.batch.open_rows or follower.freed for follower in self.followers)
+        if busy or self.cutting or (self.awaits_money and self.followers):
+            return False
+        return not self.waiting or self._sends_nothing()
+
+    def _sends_nothing(self) -> bool:
+        if self.lane.stopped is not None or self.lane.closed or self.leaving or self.ending:
+            return True
+        deadline = self.around.deadline()
+        return deadline is not None and deadline.left_s(time.time()) <= 0
+
+    # Cutting
+
+    async def _cut_on(self) -> None:
+        """Cut shards until no rows wait, or none may go."""
+        while self.waiting and not self._sends_nothing():
+            if self.via is Via.AUTO and not self.takes(time.time()):
+                self._send_waiting_online()
+                break
+            if (wait_s := self._wait_s()) > 0:
+                await self._rest(wait_s)
+                continue
+            await self._cut_once()
+
+    def _cut_done(self, _: "asyncio.Task[None]") -> None:
+        self._task = None
+        self.look()
+        self.around.changed()
+
+    def _wait_s(self) -> float:
+        """How long to wait before the next shard is cut: for pauses, money, room in the queue, and more rows."""
+        if self.paused or self.awaits_money or any(follower.note for follower in self.followers):
+            return _LOOK_S
+        if self.followers and self._room_bytes() <= 0:
+            return _LOOK_S
+        if len(self.waiting) >= self._most_rows:
+            return 0.0
+        now = time.monotonic()
+        quiet = self._added_at + _QUIET_S - now
+        if quiet <= 0 and self.around.trickles():
+            quiet = min(_LOOK_S, self._gathers_since + self.around.thresholds.batch_gather_s - now)
+        return max(0.0, quiet)
+
+    def _room_bytes(self) -> int:
+        """How many bytes the next shard may have, by its own limit and by the tokens that are queued already."""
+        most = self.api.max_bytes
+        if self.api.queued_tokens is None:
+            return most
+        queued = sum(follower.batch.told.bytes or 0 for follower in self.followers if not follower.batch.over)
+        room = self.api.queued_tokens * _BYTES_A_TOKEN - queued
+        return min(most, room)
+
+    async def _cut_once(self) -> None:
+        self.cutting = True
+        try:
+            cut, left = await self._cutter.cut(self.waiting, self._most_rows, self._room_bytes())
+            self._take_left(left)
+            if cut.rows:
+                self._follow(await self._begin(cut), resumed=False)
+        finally:
+            self.cutting = False
+        self.around.changed()
+
+    def _take_left(self, left: Leftovers) -> None:
+        self.held.extend(left.held)
+        self.awaits_money = left.awaits_money
+        for row in left.too_large:
+            if self.via is Via.AUTO:
+                self.around.send_online(row)
+            else:
+                what = f"is larger than a batch of {self.lane.provider_name} may be; --via auto sends it online"
+                failure = Failure(FailureKind.ROW_REFUSED, Billing.UNBILLED, what)
+                self.around.attempts.give_up(row, self.around.requests.read(row), failure, b"")
+
+    async def _begin(self, cut: Cut) -> Batch:
+        """Put the batch and the intents of its rows on disk, so that it may be submitted."""
+        lane, journal, state, now = self.lane, self.around.journal, self.around.state, time.time()
+        told = BatchTold(
+            key=cut.key, provider=lane.provider_name, model=lane.model, group=cut.group, rows=len(cut.rows),
+            bytes=cut.size, sha256=cut.sha256,
+        )  # fmt: skip
+        seq = journal.append(Log.ATTEMPTS, lines.batch_step(Step.BEGUN, now, told))
+        batch = state.batches.begin(seq, now, told)
+        for number, (row, request, reserved) in enumerate(zip(cut.rows, cut.seqs, cut.reserved, strict=True), 1):
+            attempt = state.attempts[row] + 1
+            journal.append(Log.ATTEMPTS, lines.intent(request, attempt, now, reserved, seq))
+            state.begin_attempt(row, attempt, reserved, now, seq)
+            if number % _FLUSH_EVERY == 0:
+                await journal.flush()
+        first = Step.UPLOADING if self.client.uploads else Step.CREATING
+        await journal.flush()  # the intents are on disk before the line that says that it may have been sent
+        await journal.intent_on_disk(journal.append(Log.ATTEMPTS, lines.batch_step(first, now, None, seq)))
+        state.batches.advance(seq, first, now)
+        return batch
+
+    # Following
+
+    def _follow(self, batch: Batch, *, resumed: bool) -> None:
+        follower = Follower(batch, self.lane, self.client, self.rates, self.around, resumed, self._is_alone)
+        follower.leaving, follower.wanted_end = self.leaving, follower.wanted_end or self.ending
+        self.followers.append(follower)
+        self.spawn(self._follow_to_end(follower), f"batch {batch.told.key}")
+
+    def _is_alone(self, asking: Follower) -> bool:
+        return not any(other.in_queue for other in self.followers if other is not asking)
+
+    async def _follow_to_end(self, follower: Follower) -> None:
+        try:
+            ending = await follower.follow()
+        finally:
+            self.followers.remove(follower)
+        self._learn(follower, ending)
+        for other in self.followers:
+            other.wake()  # one that waits for room
+        self._put_up(follower)
+        self.money_came()
+        self.around.changed()
+
+    def _learn(self, follower: Follower, ending: Ending) -> None:
+        """What a batch's end says of those to come."""
+        rows = follower.batch.told.rows or 1
+        match ending:
+            case Ending.TOO_LARGE:
+                self._most_rows = max(1, rows // 2)
+            case Ending.REFUSED if follower.problem is not None:
+                self._refuse(follower.problem)
+            case Ending.SETTLED:
+                self._most_rows = min(self.api.max_rows, max(self._most_rows, 2 * rows))
+                self._count_empty(follower)
+
+    def _refuse(self, problem: Failure) -> None:
+        """The provider does not take this lane's batches."""
+        self.refused = problem.message
+        if self.via is not Via.AUTO:
+            what = f"the batch was refused: {problem.message} (--via auto sends its rows online)"
+            self.around.attempts.end_lane(self.lane, EndLane(what, 6))
+        else:
+            self._send_waiting_online()
+
+    def _count_empty(self, follower: Follower) -> None:
+        """Batches that answer nothing, time after time, are no way to an end."""
+        self._empty = 0 if follower.answered or not follower.freed else self._empty + 1
+        if self._empty >= _EMPTY_IN_ROW:
+            what = f"{self._empty} batches in a row answered nothing: {follower.batch.told.status}"
+            self.around.attempts.end_lane(self.lane, EndLane(what, 7))
+
+    def _put_up(self, follower: Follower) -> None:
+        """Its rows that want to be sent again: online where the batch ended without them, else as new ones are."""
+        state, auto = self.around.state, self.via is Via.AUTO
+        online = auto and follower.batch.step is Step.SETTLED
+        for row in follower.freed:
+            if state.is_open(row):
+                self.around.send_online(row) if online else self.around.put_up(row)
+        follower.freed = []
+
+    # The deadline
+
+    def _moments(self) -> Moments | None:
+        deadline = self.around.deadline()
+        if deadline is None:
+            return None
+        left = len(self.waiting) + sum(follower.batch.open_rows for follower in self.followers)
+        return moments(deadline, left, self.pace, self.around.thresholds)
+
+    def top_up(self, now: float) -> None:
+        """See, at `now` (epoch seconds), what goes online for the deadline's sake; at it, leave what is not done."""
+        deadline = self.around.deadline()
+        if deadline is None or self.leaving or self.ending:
+            return
+        found = self._moments()
+        if self.via is Via.AUTO and found is not None:
+            if now >= found.cancel_at:
+                self._cancel_late()
+            if now >= found.online_at and self.allow_rebuy:
+                self._buy_again()
+        if deadline.left_s(now) <= 0:
+            self.leave()
+            self.around.changed()
+
+    def _cancel_late(self) -> None:
+        self._send_waiting_online()
+        for follower in self.followers:
+            if not follower.wanted_end:
+                follower.wanted_end = True
+                follower.wake()
+
+    def _send_waiting_online(self) -> None:
+        for row in self.waiting.take_all():
+            if self.around.state.is_open(row):
+                self.around.send_online(row)
+
+    def _buy_again(self) -> None:
+        """Send the rows of late batches online; each batch is followed on, and what it brings is kept in its file."""
+        for follower in self.followers:
+            if follower.batch.open_rows and follower.batch.step in (Step.CREATED, Step.POLLED):
+                rows = follower.give_up_on("late: cancelling took too long, and it was sent online, as was allowed")
+                self.rebought += len(rows)
+                for row in rows:
+                    self.around.send_online(row)
+
+    async def _rest(self, seconds: float) -> None:
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()

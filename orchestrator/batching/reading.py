@@ -1,0 +1,79 @@
+"""Reading what came back of a batch: which line counts for which row, and how many of them are odd."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from outputs.fold import RunState
+from providers.batches.wire import BatchClient, Counts, Result
+
+_PASS = 50  # lines for which the event loop may wait
+_TORN, _FAILED, _ANSWERED = 1, 2, 3  # the better one counts, of equal ones the first
+
+
+@dataclass(slots=True)
+class Reading:
+    """A first look at all lines. `chosen`: for each row the number of the line that counts, and how good it is.
+
+    `unknown` lines are of no row of this batch, `duplicated` ones of a row that has one already, `torn` ones are not
+    whole; those of them that name no row are `nameless`.
+    """
+
+    chosen: dict[int, tuple[int, int]] = field(default_factory=dict)
+    unknown: int = 0
+    duplicated: int = 0
+    torn: int = 0
+    nameless: int = 0
+
+    @property
+    def answered(self) -> int:
+        """Rows with a whole answer."""
+        return sum(how == _ANSWERED for _, how in self.chosen.values())
+
+    def is_whole(self, rows: int, counts: Counts | None) -> bool:
+        """Whether nothing seems to be lost: all lines are there, or all that the provider counts as completed."""
+        return not self.torn and (len(self.chosen) >= rows or self.has_all_completed(counts))
+
+    def has_all_completed(self, counts: Counts | None) -> bool:
+        """Whether the provider counts no more lines as completed than came back, torn ones included."""
+        return counts is not None and counts.total > 0 and counts.completed <= self.answered + self.torn
+
+    def note(self, number: int, row: int | None, result: Result) -> None:
+        """Count a line; `row` is None where it names none."""
+        how = _TORN if result.torn else _ANSWERED if result.ran and result.status == 200 else _FAILED
+        self.torn += result.torn
+        if row is None:
+            self.nameless += result.torn
+            self.unknown += not result.torn
+            return
+        before = self.chosen.get(row)
+        self.duplicated += before is not None
+        if before is None or before[1] < how:
+            self.chosen[row] = (number, how)
+
+
+def row_of(state: RunState, key: str, id_: str | None) -> int | None:
+    """The row that an in-batch id names; None where it is none of this batch's."""
+    if id_ is None:
+        return None
+    of, _, seq = id_.rpartition("-")
+    if of != key or not seq.isascii() or not seq.isdigit() or len(seq) > 15:
+        return None
+    return state.row_of(int(seq))
+
+
+async def read_results(client: BatchClient, path: Path, state: RunState, key: str) -> Reading:
+    """Look at all lines of a batch's results."""
+    reading = Reading()
+    async for number, result in numbered(client, path):
+        reading.note(number, row_of(state, key, result.id), result)
+    return reading
+
+
+async def numbered(client: BatchClient, path: Path) -> AsyncIterator[tuple[int, Result]]:
+    """The lines of a file of results with their numbers, from 0, letting others work now and then."""
+    for number, result in enumerate(client.results(path)):
+        if number % _PASS == 0:
+            await asyncio.sleep(0)
+        yield number, result

@@ -1,0 +1,78 @@
+"""Runs by batch against a simulator: a priced provider, and what its server says that it billed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.asking import options_of
+from orchestrator.opening import opened
+from orchestrator.session import Result, send
+from outputs.fold import RunState, fold
+from providers.simulator import Simulator
+
+INPUT, OUTPUT = 1.0, 2.0  # USD per million tokens; a batch costs half
+PATIENT = {"batch_poll_s": 0.05, "batch_look_s": 0.3, "batch_queue_s": 0.2}  # what a test's time allows
+_CATALOG = """
+[providers.lab]
+protocol = "openai"
+base_url = "{base_url}"
+models = ["*"]
+batch_discount = 0.5
+[providers.lab.prices."*"]
+input = {input}
+output = {output}
+[providers.lab.facts."*"]
+max_output_tokens = 400
+[providers.lab.batch]
+{batch}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What a simulator says that it was asked and has billed, by batch and online together, USD."""
+
+    lines: int
+    batch_lines: int
+    lines_twice: int
+    usd: float
+
+
+def write_priced_catalog(path: Path, base_url: str, **batch: object) -> Path:
+    """A catalog in which every model goes to the server, at prices, and at half of them by batch."""
+    settings = "".join(f"{name} = {json.dumps(value)}\n" for name, value in batch.items())
+    path.write_text(_CATALOG.format(base_url=base_url, input=INPUT, output=OUTPUT, batch=settings))
+    return path
+
+
+async def run_batches(source: Path, folder: Path, catalog: Path, **said: object) -> Result:
+    """Run a manifest, by batch unless it is said otherwise."""
+    thresholds = {**PATIENT, **said.pop("thresholds", {})}  # type: ignore[dict-item]  # a mapping, if anything
+    options = options_of(out=folder, config=catalog, thresholds=thresholds, **{"via": "batch", **said})  # type: ignore[arg-type]  # whatever the test says
+    with opened(source, options) as run:
+        return await send(run, options)
+
+
+def billed(simulator: Simulator) -> Billed:
+    """What the server billed so far: its online answers at full price, its batches' lines at half."""
+    stats = simulator.stats
+    tokens_in, tokens_out = stats.prompt_tokens, stats.completion_tokens
+    by_batch = stats.batch_billed
+    batch_in, batch_out = by_batch["prompt_tokens"], by_batch["completion_tokens"]
+    usd = ((tokens_in - batch_in / 2) * INPUT + (tokens_out - batch_out / 2) * OUTPUT) / 1e6
+    return Billed(stats.billed, by_batch["lines"], stats.batch_lines_seen_twice, usd)
+
+
+def cost_usd(state: RunState) -> float:
+    """What the log says that a run has cost, and maybe cost beside it, USD."""
+    return sum(lane.cost_usd + lane.maybe_usd for lane in state.lanes)
+
+
+def check_accounted(folder: Path, rows: int) -> RunState:
+    """Each row is answered or has failed, no attempt is open, no batch is unfinished."""
+    state = fold(folder)
+    assert sum(lane.answered + lane.failed for lane in state.lanes) == rows
+    assert not any(state.batch_of)
+    assert not state.open_attempts
+    assert not state.batches.unfinished
+    return state
