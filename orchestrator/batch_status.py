@@ -18,6 +18,7 @@ _WORDS = {
     Step.SETTLED: SETTLED,
     Step.DROPPED: "dropped",
 }
+NO_NOTES: Mapping[str, str] = {}
 _AT_THE_PROVIDER = frozenset({Step.CREATING, Step.CREATED, Step.POLLED, Step.ENDED})
 
 
@@ -57,7 +58,7 @@ class BatchStatus:
 def batches_of(batches: Batches, now: float, live: Mapping[str, Any] | None = None) -> tuple[BatchStatus, ...]:
     """All batches, open ones first, each part in the order of the log; `live` is what a process said of them last."""
     notes = _notes(live or {})
-    found = [_status_of(batch, now, notes) for batch in batches.all]
+    found = [status_of(batch, now, notes) for batch in batches.all]
     return tuple(sorted(found, key=lambda one: one.over))
 
 
@@ -66,7 +67,8 @@ def at_the_provider(batch: Batch) -> bool:
     return batch.step in _AT_THE_PROVIDER
 
 
-def _status_of(batch: Batch, now: float, notes: Mapping[str, str]) -> BatchStatus:
+def status_of(batch: Batch, now: float, notes: Mapping[str, str] = NO_NOTES) -> BatchStatus:
+    """How one batch stands at `now`; `notes` by key."""
     told, counts = batch.told, batch.told.counts
     return BatchStatus(
         id=batch.name,

@@ -71,15 +71,20 @@ def simulate(
     batch_expire_share: Annotated[float, typer.Option(help="Share of lines that expire.")] = 0.0,
     batch_unknown: Annotated[int, typer.Option(help="Answers in each batch that nobody asked for.")] = 0,
     batch_reorder: Annotated[
-        bool, typer.Option("--batch-reorder/--batch-in-order", help="Results in an order of their own.")
+        bool,
+        typer.Option("--batch-reorder/--batch-keep", help="Results in an order of their own, or as asked."),
     ] = True,
     batch_queue_tokens: Annotated[
         int | None, typer.Option(help="Tokens in all running batches; one beyond is refused.")
     ] = None,
     batch_upload_lost: Annotated[float, typer.Option(help="Share of uploads taken, while their answer is lost.")] = 0.0,
     batch_create_lost: Annotated[float, typer.Option(help="Share of batches created, while the answer is lost.")] = 0.0,
-    batch_create_refused_rate: Annotated[float, typer.Option(help="Share of batches not created, with a 500.")] = 0.0,
-    batch_poll_error_rate: Annotated[float, typer.Option(help="Share of looks at a batch answered 500.")] = 0.0,
+    batch_create_refused_rate: Annotated[
+        float, typer.Option("--batch-create-refused", help="Share of batches refused with a 500.")
+    ] = 0.0,
+    batch_poll_error_rate: Annotated[
+        float, typer.Option("--batch-poll-errors", help="Share of looks at a batch answered 500.")
+    ] = 0.0,
     batch_download_torn: Annotated[float, typer.Option(help="Share of files whose first download is cut off.")] = 0.0,
 ) -> None:
     """Serve simulated models on loopback, with faults on demand, speaking OpenAI's chat completions.

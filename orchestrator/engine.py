@@ -116,19 +116,9 @@ class Engine:
         )
 
     def _make_batching(self) -> Batching:
-        around = Surroundings(
-            self.folder / FOLDER,
-            self.state,
-            self.journal,
-            self.requests,
-            self.attempts,
-            self.policies.thresholds,
-            self._put_up,
-            self.send_online,
-            self._trickles,
-            self._check_quiet,
-            lambda: self.deadline,
-        )
+        thresholds, log = self.policies.thresholds, (self.state, self.journal, self.requests, self.attempts)
+        tell = (self._put_up, self.send_online, self._trickles, self._check_quiet)
+        around = Surroundings(self.folder / FOLDER, *log, thresholds, *tell, lambda: self.deadline)
         return Batching(around, self.maker, self._lane, self._workers.spawn, self.via, self.allow_rebuy)
 
     def admit(self, row: int) -> None:
@@ -164,8 +154,11 @@ class Engine:
             if number % _COPIES == 0:
                 await self.journal.flush()  # bodies that wait to be written are in memory
 
-    async def run(self) -> None:
-        """Send until nothing is left that may be sent. Raises what a worker or the job raised, once all has settled."""
+    async def run(self, cancelling: bool = False) -> None:
+        """Send until nothing is left that may be sent. Raises what a worker or the job raised, once all has settled.
+
+        `cancelling`: send nothing; only have earlier batches cancelled, and take in what they have answered.
+        """
         self.journal.on_durable = self._on_durable
         self.journal.on_trouble = self._on_trouble
         if self.journal.failure is not None or self.journal.disk_full:  # while the session was set up
@@ -178,6 +171,8 @@ class Engine:
             watch.add_done_callback(self._workers.watch)
         try:
             self.batching.follow_earlier()
+            if cancelling:
+                self.stop_cancelling()
             self._on_durable(self.journal.durable_seq)
             await self._quiet.wait()
             self.batching.leave()

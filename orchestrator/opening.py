@@ -111,9 +111,16 @@ class Opened:
     to_follow: tuple[Following, ...] = ()  # what the answers will bring
 
     @property
+    def in_batches(self) -> int:
+        """Rows that want an answer and are in a batch of an earlier session."""
+        if not any(lane.in_batches for lane in self.state.lanes):
+            return 0
+        return sum(1 for row, number in enumerate(self.state.batch_of) if number and self.state.is_open(row))
+
+    @property
     def to_send(self) -> int:
         """Rows that want an answer and are in no batch, those of an edit included."""
-        known = sum(lane.open - lane.in_batches for lane in self.state.lanes)
+        known = sum(lane.open for lane in self.state.lanes) - self.in_batches
         if self.edit is None:
             return known
         difference = self.edit.difference
@@ -151,7 +158,7 @@ def opened(
                 else:
                     run = _reopen(folder, asked, options, catalog, disk, progress)
                 run.thresholds = thresholds
-                if run.to_send:
+                if run.to_send or run.in_batches:
                     run.to_follow = merged(to_follow(run.check, folder, run.state))
                 yield run
             finally:

@@ -85,7 +85,7 @@ async def send(opened: Opened, options: Options, on_engine: Callable[[Engine], N
         if on_engine is not None:
             on_engine(engine)
         try:
-            await engine.run()
+            await engine.run(cancelling=options.cancel_batches)
         except WriteFailedError:
             engine.stopping = StopKind.CANNOT_WRITE
         result = _result(opened, engine, attempts_before)
@@ -167,9 +167,6 @@ async def _set_up(opened: Opened, engine: Engine, options: Options) -> None:
     _expect(opened, engine)
     _take_up(opened, engine, _replayed(opened, engine, options) if edited else replayed)
     _estimate(opened, engine, options)
-    if options.cancel_batches:
-        engine.stop_cancelling()
-        return
     unwritten = engine.unwritten_rows
     for row in range(len(opened.state)):
         if opened.state.is_open(row) and not opened.state.batch_of[row] and row not in unwritten:
@@ -207,8 +204,10 @@ def _expect(opened: Opened, engine: Engine) -> None:
 
 def _estimate(opened: Opened, engine: Engine, options: Options) -> None:
     """Log what the rest of the run is expected to take, for `status` to compare with what it takes."""
-    if opened.to_send:
-        estimate = estimate_run(opened.folder, opened.state, opened.catalog, options.concurrency, opened.to_follow)
+    if opened.to_send or opened.in_batches:
+        estimate = estimate_run(
+            opened.folder, opened.state, opened.catalog, options.concurrency, opened.to_follow, via=engine.via
+        )
         engine.journal.append(Log.EVENTS, lines.event("estimate", time.time(), estimate=estimate))
         engine.batching.learn_paces(estimate)
 

@@ -493,7 +493,7 @@ async def test_a_batch_whose_creation_was_never_answered_is_found(
     shard = shard_of(tmp_path, file="file-1")
     server.says.append(Says(drop=True))
     assert (await failing(client.create(shard))).failure.billing is MAYBE
-    server.says.append(listed(batch("b3", 9), batch("b2", 7), batch("x", 6, "on-other"), batch("b1", 5)))
+    server.says.append(listed(batch("b3", 9), batch("b2", 5), batch("x", 5, "on-other"), batch("b1", 5)))
     finding = await client.find(shard)
     assert finding.batch is not None
     assert (finding.looked, finding.batch.id, finding.others) == (Looked.FOUND, "b1", ("b2", "b3"))
@@ -581,7 +581,7 @@ async def test_an_uploaded_file_is_found_again(server: Scripted, client: OpenAIB
     ]
     server.says.append(listed(*files))
     assert await client.find_upload(shard) == "ours"
-    assert server.asked[0].query["purpose"] == "batch"
+    assert (server.asked[0].query["purpose"], server.asked[0].query["order"]) == ("batch", "desc")
     server.says.append(listed(*files[:3]))
     assert await client.find_upload(shard) is None
 
@@ -650,7 +650,7 @@ def test_an_answer_is_what_a_call_would_have_brought(tmp_path: Path) -> None:
         '{"id":"b","custom_id":"on-x-1","response":{"status_code":200,"request_id":"r","body":{"a" :1.0}},"error":null}'
     )
     azures = '{"error":null,"response":{"body":{"a":"\\u00fc"},"status_code":"200"},"custom_id":"on-x-2"}'
-    assert results_of(tmp_path, line, "", azures + "\r") == [
+    assert results_of(tmp_path, "\ufeff" + line, "", azures + "\r") == [
         Result("on-x-1", 200, b'{"a" :1.0}', "r"),
         Result("on-x-2", 200, b'{"a":"\\u00fc"}'),
     ]

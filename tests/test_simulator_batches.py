@@ -205,6 +205,7 @@ async def test_calls_that_make_no_sense_are_refused() -> None:
     ("body", "type_"),
     [
         (b"no form", "application/json"),
+        (b"--x\r\nno header at all\r\n\r\nab\r\n--x--", "multipart/form-data; boundary=x"),
         (b"no form", "multipart/form-data"),
         (b"no form", "multipart/form-data; boundary=x"),
         (b"--x\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\nab", "multipart/form-data; boundary=x"),
@@ -226,6 +227,27 @@ async def test_uploads_that_are_no_form_are_refused(body: bytes, type_: str) -> 
             assert response.status == 400
             assert "error" in await response.json()
         assert asked.client.simulator.stats.batch_files == 0
+
+
+async def test_creations_that_are_no_json_are_refused() -> None:
+    """Whatever is posted as a creation, in either form, and is none is a 400 and makes no batch."""
+    deep = b'{"requests":[{"custom_id":"a","params":{"x":' + b"[" * 5000 + b"]" * 5000 + b"}}]}"
+    async with asking() as asked:
+        for path in ("/batches", "/messages/batches"):
+            for body in (b"", b"{", b"[]", b'{"input_file_id": "\xff"}', b'{"requests":[{"custom_id":"\xff"}]}', deep):
+                assert (await asked.client.post(body, path))[0] == 400
+        assert asked.client.simulator.stats.batches["created"] == 0
+
+
+async def test_an_odd_name_of_a_file_is_taken() -> None:
+    """A file's name with bytes that are no text is kept as far as it can be said."""
+    form = b'--x\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
+    form += b'--x\r\nContent-Disposition: form-data; name="file"; filename="a\xff"\r\n\r\nab\r\n--x--\r\n'
+    async with asking() as asked, aiohttp.ClientSession() as session:
+        url = f"{asked.client.simulator.base_url}/files"
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        async with session.post(url, data=form, headers=headers) as response:
+            assert (response.status, (await response.json())["filename"]) == (200, "a?")
 
 
 async def test_batches_are_listed_in_pages() -> None:

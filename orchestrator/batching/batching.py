@@ -2,29 +2,18 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from orchestrator.batch_status import status_of
 from orchestrator.batching.lane_batches import LaneBatches, Spawn
 from orchestrator.batching.surroundings import Surroundings
 from orchestrator.batching.topping_up import OnlinePace
 from orchestrator.batching.via import Via
 from orchestrator.lane import Lane
 from orchestrator.lanes import LaneMaker
-from outputs.batches import Batch, Step
+from outputs.batches import Batch
 from providers.batches.clients import has_batches
-
-_WORDS = {
-    Step.BEGUN: "being made",
-    Step.UPLOADING: "being uploaded",
-    Step.UPLOADED: "uploaded",
-    Step.CREATING: "being submitted",
-    Step.CREATED: "submitted",
-    Step.POLLED: "under way",
-    Step.ENDED: "being read",
-    Step.SETTLED: "settled",
-    Step.DROPPED: "dropped",
-}
 
 
 @dataclass(slots=True)
@@ -186,9 +175,10 @@ class Batching:
         return ", ".join(parts)
 
     def describe(self) -> list[dict[str, Any]]:
-        """Each batch that is not over, for JSON: what it is, how far, and when its end is expected."""
+        """Each batch that is followed, for JSON: its `BatchStatus`, its lane, and what there is to note."""
+        now = time.time()
         return [
-            _described(follower.batch, batches.lane.name, follower.note)
+            {**asdict(status_of(follower.batch, now)), "lane": batches.lane.name, "note": follower.note}
             for batches in self.lanes.values()
             for follower in batches.followers
         ]
@@ -198,24 +188,3 @@ def _progress(followed: list[Batch]) -> str:
     counts = [batch.told.counts for batch in followed if batch.told.counts is not None]
     done, total = sum(one.completed + one.failed for one in counts), sum(batch.told.rows or 0 for batch in followed)
     return f"{len(followed)} batch{'es' if len(followed) > 1 else ''}: {done:,} of {total:,} lines done"
-
-
-def _described(batch: Batch, lane: str, note: str) -> dict[str, Any]:
-    told, counts = batch.told, batch.told.counts
-    return {
-        "lane": lane,
-        "id": told.id,
-        "key": told.key,
-        "step": "being cancelled" if batch.cancelling else _WORDS[batch.step],
-        "status": told.status,
-        "rows": told.rows,
-        "open_rows": batch.open_rows,
-        "total": None if counts is None else counts.total,
-        "completed": None if counts is None else counts.completed,
-        "failed": None if counts is None else counts.failed,
-        "begun_at": batch.begun_at,
-        "created_at": told.created_at,
-        "expires_at": told.expires_at,
-        "expected_end": batch.expected_end(time.time()),
-        "note": note,
-    }

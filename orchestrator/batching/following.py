@@ -6,13 +6,13 @@ the provider its step is on disk; what may have taken effect without an answer i
 
 import asyncio
 import contextlib
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from orchestrator.batching.reading import Reading, read_results, row_of
+from orchestrator.batching.dropping import free_rows
+from orchestrator.batching.reading import Reading, read_results
 from orchestrator.batching.settling import Settler
 from orchestrator.batching.surroundings import Surroundings
 from orchestrator.deciding import EndLane
@@ -22,14 +22,12 @@ from outputs import lines
 from outputs.batches import Batch, BatchTold, Step
 from outputs.journal import Log, WriteFailedError
 from providers.batches.wire import BatchCallError, BatchClient, BatchView, Looked, Phase, Shard
-from providers.failures import MESSAGE_LIMIT
 from providers.prices import Rates
 from providers.wire import Billing, Failure, FailureKind
 
 _SLOWEST_RETRY_S = 60.0
 _TOLD_EVERY_S = 30.0  # counts that move are logged so often
 _READ_AGAIN = 2  # times that results with lines torn or missing are got once more
-_FLUSH_EVERY = 500  # rows
 
 
 class Ending(Enum):
@@ -39,7 +37,7 @@ class Ending(Enum):
     LEFT = "left"  # it goes on at its provider; the next session follows it
     TOO_LARGE = "too large"  # dropped: the queue has no room for so much at once, even alone
     REFUSED = "refused"  # dropped: it never ran, and would not if it were tried again
-    BAD_LINES = "bad lines"  # dropped: some of its rows were refused, the others may go again
+    DROPPED = "dropped"  # it never ran; its rows may go again
 
 
 IsAlone = Callable[["Follower"], bool]
@@ -88,8 +86,8 @@ class Follower:
         """Go on until the batch is over or left. Raises WriteFailedError."""
         while True:
             if self.batch.step is Step.DROPPED:
-                await self._drop("it was dropped before")
-                return Ending.BAD_LINES
+                await self._drop("it was dropped before")  # as far as that was not done
+                return Ending.DROPPED
             if self.batch.step is Step.SETTLED:
                 return Ending.SETTLED
             if self.leaving:
@@ -106,7 +104,6 @@ class Follower:
         match self.batch.step:
             case Step.BEGUN:
                 await self._drop("its process ended before anything was sent")
-                return Ending.BAD_LINES
             case Step.UPLOADING:
                 await self._upload()
             case Step.UPLOADED:
@@ -125,17 +122,33 @@ class Follower:
     def _shard(self) -> Shard:
         told = self.batch.told
         key = told.key or ""
+        known = (batch.told.id for batch in self.around.state.batches.all if batch is not self.batch)
         return Shard(
-            key, self.around.sent_path(key), told.rows or 0, told.group or "", self.lane.model, self.batch.begun_at,
+            key,
+            self.around.sent_path(key),
+            told.rows or 0,
+            told.group or "",
+            self.lane.model,
+            self.batch.begun_at,
             told.file,
-        )  # fmt: skip
+            known=tuple(id_ for id_ in known if id_ is not None),
+        )
+
+    async def _not_sent(self) -> bool:
+        """Drop it where it is not to be submitted, or its file is not as it was; returns whether it was."""
+        path, why = self._shard.path, "cancelled before it was submitted"
+        if not self.wanted_end:
+            if path.exists() and path.stat().st_size == self.batch.told.bytes:
+                return False
+            why = "its file in the run folder is not as it was"
+        await self._drop(why)
+        return True
 
     async def _upload(self) -> None:
-        if self.wanted_end:
-            await self._drop("cancelled before it was submitted")
-            return
         file = await self.client.find_upload(self._shard) if self._uncertain else None
         if file is None:
+            if await self._not_sent():
+                return
             self._tried_at = time.time()
             file = await self.client.upload(self._shard)
         self._uncertain = False
@@ -150,9 +163,8 @@ class Follower:
         if self._uncertain:
             await self._look_for_it()
             return None
-        if self.wanted_end:
-            await self._drop("cancelled before it was submitted")
-            return Ending.BAD_LINES
+        if await self._not_sent():
+            return None
         self._tried_at = time.time()
         await self._created(await self.client.create(self._shard))
         return None
@@ -293,7 +305,7 @@ class Follower:
             return await self._no_room(self.problem)
         if view.bad_lines:
             await self._drop(self.problem.message, bad=view.bad_lines)
-            return Ending.BAD_LINES
+            return None
         await self._drop(self.problem.message)
         return Ending.REFUSED
 
@@ -307,25 +319,18 @@ class Follower:
         await self._rest(max(poll_wait_s(self._fails + 1, self.around.thresholds.batch_queue_s), 0.05))
         if self.leaving or self.wanted_end:
             await self._drop("it was never let into the provider's queue")
-            return Ending.BAD_LINES
+            return None
         self.note = ""
         await self._begin_creating()
         return None
 
-    async def _drop(self, why: str, bad: dict[int, str] | None = None) -> None:
+    async def _drop(self, why: str, bad: Mapping[int, str] | None = None) -> None:
         """Say that it will never run, then free its rows; `bad` lines (from 1) fail for good."""
         if self.batch.step is not Step.DROPPED:
             await self._step(Step.DROPPED, BatchTold(note=why))
         self.in_queue = False
-        settler = self._settler(cancelled=True)
-        refused = self._rows_of(bad) if bad else {}
-        for number, row in enumerate(self.around.state.rows_in(self.batch.seq), 1):
-            if row in refused:
-                self._fail_bad(settler, row, refused[row])
-            else:
-                settler.free_row(row, why)
-            if number % _FLUSH_EVERY == 0:
-                await self.around.journal.flush()
+        path = self.around.sent_path(self.batch.told.key or "")
+        await free_rows(self._settler(cancelled=True), why, path, bad or {})
         self._remove_sent()
 
     def give_up_on(self, why: str) -> list[int]:
@@ -338,24 +343,6 @@ class Follower:
     def _settler(self, cancelled: bool) -> Settler:
         """It puts rows that want to be sent again into `freed`, one by one: while there are any, the run goes on."""
         return Settler(self.batch, self.lane, self.client, self.rates, self.around, cancelled, self.freed)
-
-    def _rows_of(self, bad: Mapping[int, str]) -> dict[int, str]:
-        """The rows of lines of the file that was sent, by their numbers from 1; what cannot be found is left out."""
-        key = self.batch.told.key or ""
-        found: dict[int, str] = {}
-        id_ = re.compile(rb"%b-[0-9]+" % re.escape(key.encode()))
-        with contextlib.suppress(OSError), self.around.sent_path(key).open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if number in bad and (named := id_.search(line)) is not None:
-                    row = row_of(self.around.state, key, named[0].decode())
-                    found |= {} if row is None else {row: bad[number]}
-        return found
-
-    def _fail_bad(self, settler: Settler, row: int, why: str) -> None:
-        message = f"refused in a batch: {why or 'no reason was told'}"[:MESSAGE_LIMIT]
-        failure = self.lane.secrets.hide_in(Failure(FailureKind.ROW_REFUSED, Billing.UNBILLED, message))
-        settler.settle_row(row, failure, b"")
-        self.around.attempts.give_up(row, self.around.requests.read(row), failure, b"")
 
     def _remove_sent(self) -> None:
         with contextlib.suppress(OSError):

@@ -74,7 +74,9 @@ class Settler:
         return self.around.state.batch_of[row] == self.batch.number
 
     def _count(self, what: str, by: int = 1) -> None:
-        self.counts[what] = self.counts.get(what, 0) + by
+        """Count lines, those of rows that an earlier session has settled included."""
+        if by:
+            self.counts[what] = self.counts.get(what, 0) + by
 
     def _count_odd(self, reading: Reading) -> None:
         odd = {"unknown": reading.unknown, "duplicated": reading.duplicated, "torn": reading.torn}
@@ -88,17 +90,21 @@ class Settler:
         request, open_ = self.around.requests.read(row), self._in_batch(row)
         body = self.lane.secrets.hide_bytes(result.body)
         if not result.ran:
+            self._count("cancelled" if self.cancelled else "expired")
             if open_:
                 self._ended_before(row, request, _told(body))
             return True
         decoded = self.lane.adapter.decode(request.url, result.status, {}, body)
         if isinstance(decoded, Answer):
+            self._count("answered")
             self.used = _plus(self.used, decoded.usage)
             if open_:
                 self._answered(row, request, decoded, body, result.request_id)
-        elif result.status == 200 and decoded.billing is not Billing.UNBILLED:
+            return True
+        if result.status == 200 and decoded.billing is not Billing.UNBILLED:
             return False
-        elif open_:  # it is not billed, whatever it would have been over HTTP
+        self._count("failed")
+        if open_:  # it is not billed, whatever it would have been over HTTP
             self._failed(row, request, msgspec.structs.replace(decoded, billing=Billing.UNBILLED), body)
         return True
 
@@ -120,13 +126,11 @@ class Settler:
         kept = (request, body) if self._attempts.keep_bodies else None
         reserved = state.reserved_usd(row)
         self._attempts.on_settled(PendingSettlement(seq, row, usage, cost, None, kept, reserved, by_batch=True))
-        self._count("answered")
 
     def _failed(self, row: int, request: RequestLine, failure: Failure, body: bytes) -> None:
         """A line that says why there is no answer."""
         failure = self.lane.secrets.hide_in(failure)
         self.settle_row(row, failure, body)
-        self._count("failed")
         if failure.kind in LANE_ENDING:
             self.ending = EndLane(f"{failure.kind.value.replace('_', ' ')}: {failure.message}", 6)
             self.freed.append(row)
@@ -145,7 +149,6 @@ class Settler:
     def _ended_before(self, row: int, request: RequestLine, told: str) -> None:
         """The batch expired or was cancelled before the row's turn."""
         failure = Failure(FailureKind.BATCH_ENDED, Billing.UNBILLED, self.lane.secrets.hide(told))
-        self._count("cancelled" if self.cancelled else "expired")
         if self.cancelled:
             self.free_row(row, told)
             return
@@ -159,15 +162,16 @@ class Settler:
         """Rows that nothing whole came back for: by the provider's counts either they had no turn, or were billed."""
         missing = [row for row in self.around.state.rows_in(self.batch.seq) if row not in reading.chosen]
         lost = [row for row in torn if self._in_batch(row)]
-        if missing and reading.has_all_completed(self.batch.told.counts):
+        unnamed = max(0, (self.batch.told.rows or 0) - len(reading.chosen))  # those settled before included
+        self._count("unreadable", len(torn))
+        if unnamed and reading.has_all_completed(self.batch.told.counts):
+            self._count("cancelled" if self.cancelled else "expired", unnamed)
+            what = f"the batch ended ({self.batch.told.status}) without a line for it, and did not count it as done"
             for row in missing:
-                what = f"the batch ended ({self.batch.told.status}) without a line for it, and did not count it as done"
                 self._ended_before(row, self.around.requests.read(row), what)
-            missing = []
-            unanswered = 0
-        else:
-            unanswered = (self.batch.told.rows or 0) - len(reading.chosen)
-        costs = self._rest_of_usage(len(torn) + unanswered)
+            missing, unnamed = [], 0
+        self._count("missing", unnamed)
+        costs = self._rest_of_usage(len(torn) + unnamed)
         for row in lost:
             what = "its line in the batch's results is not whole"
             self._lose(row, FailureKind.UNREADABLE, what, torn[row].body, costs)
@@ -184,7 +188,6 @@ class Settler:
         failure = Failure(kind, billing, message)
         self.settle_row(row, failure, body, costs)
         self._attempts.give_up(row, request, failure, body)
-        self._count("unreadable" if kind is FailureKind.UNREADABLE else "missing")
 
     def _rest_of_usage(self, rows: int) -> float | None:
         """What each of so many lost rows cost, by what the whole batch used; None where nobody knows, USD."""

@@ -3,6 +3,9 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import aiohttp
 
 from orchestrator.asking import options_of
 from orchestrator.opening import opened
@@ -61,6 +64,14 @@ def billed(simulator: Simulator) -> Billed:
     batch_in, batch_out = by_batch["prompt_tokens"], by_batch["completion_tokens"]
     usd = ((tokens_in - batch_in / 2) * INPUT + (tokens_out - batch_out / 2) * OUTPUT) / 1e6
     return Billed(stats.billed, by_batch["lines"], stats.batch_lines_seen_twice, usd)
+
+
+async def batches_of(simulator: Simulator) -> list[dict[str, Any]]:
+    """Every batch that a simulator has: id, rows, state and what of it is done."""
+    url = simulator.base_url.removesuffix("/v1") + "/simulator/batches"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        found: list[dict[str, Any]] = await response.json()
+    return found
 
 
 def cost_usd(state: RunState) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from anthropic import AsyncAnthropic
@@ -12,7 +12,7 @@ from openai.types import Batch
 
 from tests.harness.simulated import Client, simulated
 
-ENDPOINT = "/v1/chat/completions"
+ENDPOINT: Final = "/v1/chat/completions"
 WALL = 1_800_000_000.0
 
 

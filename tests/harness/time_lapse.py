@@ -1,13 +1,14 @@
 """A night in seconds: the real engine, real sockets and real threads, under a clock that runs fast while it waits.
 
-While the event loop waits, its clock runs `factor` times as fast as the real one, and never past the next timer; while
-it works, the clock runs as the real one does. So timers come in their order and on time, however busy the machine is.
+While the event loop waits for its timers and connections, its clock runs `factor` times as fast as the real one, and
+never past the next timer; while it works, and while it waits for the journal's thread or another, the clock runs as the
+real one does. So timers come in their order and on time, however busy the machine is, and its disk takes no time.
 `time.time` and `time.monotonic` tell the same clock to whoever asks, in every thread.
 
-What others do meanwhile counts `factor` fold: at 2000, a disk that syncs for 1 ms, or a thread that works for 1 ms,
-takes 2 s of the night; so does a millisecond that a connection takes to bring something. A call over loopback is done
-in a few passes of the loop and takes some tenths of a second, if its server lives in the same loop. It must: another
-loop would wait for its timers in real time, and tell them by the fast clock.
+What a connection takes to bring something counts `factor` fold: at 2000, a millisecond is 2 s of the night. A call over
+loopback is done in a few passes of the loop and takes some tenths of a second, if its server lives in the same loop. It
+must: another loop would wait for its timers in real time, and tell them by the fast clock. The journal's 20 ms, for
+which answers may wait to be synced, are real: so long an answer may be under way to the job, 40 s of the night.
 """
 
 import asyncio
@@ -17,14 +18,20 @@ import selectors
 import sys
 import time
 import types
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 from unittest.mock import patch
 
+from orchestrator.heartbeat import beat
+from outputs.journal import Journal
+
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 _ROOMS = frozenset({"orchestrator", "jobs", "outputs", "providers", "prompts"})
 _SHORT_S, _LONG_S = 1e-3, 1.0  # real seconds; the longest is waited where there is no timer
+_HEARTBEAT_S = 600.0  # it is for other terminals: every two seconds of a night would cost as much as all the rest
 _real_monotonic, _real_time = time.monotonic, time.time
 
 
@@ -69,6 +76,7 @@ class _HastySelector(selectors.SelectSelector):
         super().__init__()
         self._clock, self._longest_s = clock, longest_s
         self._owed_s = 0.0  # real seconds
+        self.threads_work: Callable[[], bool] = lambda: False
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout <= 0:
@@ -76,6 +84,11 @@ class _HastySelector(selectors.SelectSelector):
         if self._clock.real_s > self._longest_s:
             longest_s, self._longest_s = self._longest_s, math.inf  # once: what is under way must be ended yet
             raise AssertionError(f"the night has not ended after {longest_s:g} real seconds")
+        if self.threads_work():
+            return super().select(_LONG_S if timeout is None else min(timeout, _LONG_S))
+        return self._hasten(timeout)
+
+    def _hasten(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         self._owed_s += _LONG_S if timeout is None else timeout / self._clock.factor
         self._clock.hasten(timeout)
         begun = _real_monotonic()
@@ -86,14 +99,31 @@ class _HastySelector(selectors.SelectSelector):
 
 
 class TimeLapseLoop(asyncio.SelectorEventLoop):
-    """A loop whose timers are those of the clock."""
+    """A loop whose timers are those of the clock. `journals` are those that may be at work in their threads."""
 
-    def __init__(self, clock: TimeLapse, longest_s: float = math.inf) -> None:
-        self._lapse = clock
-        super().__init__(_HastySelector(clock, longest_s))
+    def __init__(self, clock: TimeLapse, journals: Sequence[Journal] = (), longest_s: float = math.inf) -> None:
+        self._lapse, self._journals = clock, journals
+        self._in_threads = 0
+        selector = _HastySelector(clock, longest_s)
+        selector.threads_work = self._threads_work
+        super().__init__(selector)
 
     def time(self) -> float:
         return self._lapse.monotonic()
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> "asyncio.Future[T]":
+        doing = super().run_in_executor(executor, func, *args)
+        self._in_threads += 1
+        doing.add_done_callback(self._thread_done)
+        return doing
+
+    def _thread_done(self, _: "asyncio.Future[Any]") -> None:
+        self._in_threads -= 1
+
+    def _threads_work(self) -> bool:
+        return self._in_threads > 0 or any(journal._writing and journal.failure is None for journal in self._journals)
 
 
 def run_in_time_lapse(
@@ -106,8 +136,26 @@ def run_in_time_lapse(
     now). A night of more than `longest_s` real seconds is an AssertionError.
     """
     clock = TimeLapse(factor, _real_time() if start is None else start)
-    with _told(clock), asyncio.Runner(loop_factory=lambda: TimeLapseLoop(clock, longest_s)) as runner:
+    with (
+        _told(clock),
+        _journals() as journals,
+        asyncio.Runner(loop_factory=lambda: TimeLapseLoop(clock, journals, longest_s)) as runner,
+    ):
         return runner.run(main())
+
+
+@contextmanager
+def _journals() -> Iterator[list[Journal]]:
+    """All that are made meanwhile."""
+    made: list[Journal] = []
+    begin = Journal.__init__
+
+    def begun(self: Journal, *args: Any, **options: Any) -> None:
+        begin(self, *args, **options)
+        made.append(self)
+
+    with patch.object(Journal, "__init__", begun):
+        yield made
 
 
 _clock: TimeLapse | None = None
@@ -130,6 +178,7 @@ def _told(clock: TimeLapse) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.multiple(time, time=_time, monotonic=_monotonic))
         stack.enter_context(_as_defaults())
+        stack.enter_context(patch.object(beat, "__defaults__", (_HEARTBEAT_S, None)))
         if connector := sys.modules.get("aiohttp.connector"):
             stack.enter_context(patch.object(connector, "monotonic", _monotonic))
         _clock = clock

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from providers.simulator.batches.answers import TooLargeError, answered, discard, one_page, refusal, send_file, to_disk
 from providers.simulator.batches.fates import befalls
@@ -46,7 +47,7 @@ class FilesEndpoint:
             form = await _read_form(request, path)
         except TooLargeError:
             return refusal(413, "The file is too large.", "file")
-        except ValueError:
+        except (ValueError, BadHttpMessage):
             discard(path)
             return refusal(400, "The body is no multipart form that can be read.")
         missing = "purpose" if not form.purpose else "file" if form.size is None else None
@@ -106,7 +107,8 @@ class FilesEndpoint:
 
 
 async def _read_form(request: web.Request, path: Path) -> _Form:
-    """The fields; the file goes to `path`. Raises ValueError for what is no form, TooLargeError."""
+    """The fields; the file goes to `path`. Raises ValueError or BadHttpMessage for what is no form,
+    TooLargeError."""
     if request.content_type != "multipart/form-data":
         raise ValueError("no form")
     form = _Form()
@@ -114,7 +116,7 @@ async def _read_form(request: web.Request, path: Path) -> _Form:
         if not isinstance(part, BodyPartReader):
             raise ValueError("a form within the form")
         if part.name == "file":
-            form.filename = part.filename or "upload"
+            form.filename = (part.filename or "upload").encode("utf-8", "replace").decode("utf-8")
             form.size = await to_disk(_chunks(part), path)
         elif part.name == "purpose":
             form.purpose = (await part.read_chunk(_LONGEST_FIELD)).decode("utf-8")
