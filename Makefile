@@ -47,6 +47,7 @@ bench: setup
 	$(BIN)/python benchmarks/pictures.py --rows 500 --rounds 2
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/planted.py
+	$(BIN)/python benchmarks/batches.py
 
 bench-analysis: setup  ## the analysis stage: speeds, memory, and how often its intervals hold; 6 GB of disk
 	$(BIN)/python benchmarks/caption_metrics.py

@@ -24,12 +24,16 @@ class ChildError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """`wall_s` from before the process was made until it had ended; `peak_bytes` is its greatest resident set."""
+    """`wall_s` from before the process was made until it had ended; `peak_bytes` is its greatest resident set.
+
+    `cpu_s` are the seconds that processors worked for it.
+    """
 
     exit_code: int
     wall_s: float
     peak_bytes: int
     output: bytes
+    cpu_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -55,7 +59,8 @@ class Child:
         self.process.returncode = os.waitstatus_to_exitcode(status)
         if self.process.returncode not in exit_codes:
             raise ChildError(f"exit code {self.process.returncode}: {' '.join(self.command)}\n{self.said()}")
-        return Finished(self.process.returncode, wall_s, usage.ru_maxrss * 1024, self.printed())
+        cpu_s = usage.ru_utime + usage.ru_stime
+        return Finished(self.process.returncode, wall_s, usage.ru_maxrss * 1024, self.printed(), cpu_s)
 
     def printed(self) -> bytes:
         """What it wrote to standard output so far."""
