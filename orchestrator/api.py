@@ -79,8 +79,8 @@ async def run(
         for_: have all answers in this time, in place of `until`: a timedelta or "8h".
         via: "online"; "batch", by the providers' batch APIs; or "auto", by batch, and online what is late or what no
             batch takes; by default as the run did before, at first online.
-        allow_rebuy: near the deadline, send rows online whose batch is late and cannot be cancelled in time; they may
-            be paid for twice.
+        allow_rebuy: near the deadline, send rows online whose batch is late and cannot be cancelled in time, and send
+            rows again whose batch its provider does not know any more; they may be paid for twice.
         dedupe: send equal requests once, and write the answer for all of them; by default as the run did before.
         media_root: the folder that pictures and clips lie in; by default the manifest's, or the dataset's.
         prompts: a folder of prompts that go over the shipped ones of the same name.

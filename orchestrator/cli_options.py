@@ -38,8 +38,8 @@ AllowRebuy = Annotated[
     bool,
     typer.Option(
         "--allow-rebuy",
-        help="Near the deadline, send rows online whose batch is late and cannot be cancelled in time: they may be "
-        "paid for twice, and are shown.",
+        help="Near the deadline, send rows online whose batch is late and cannot be cancelled in time; and send "
+        "rows again whose batch its provider does not know any more. They may be paid for twice, and are shown.",
     ),
 ]
 Dedupe = Annotated[

@@ -132,6 +132,12 @@ class LatencyGuess:
     @property
     def guess_s(self) -> float:
         """Seconds; before the first answer 10, or the time-out where that is shorter."""
+        measured_s = self.measured_s
+        return min(self._timeout_s, _UNKNOWN_S) if measured_s is None else measured_s
+
+    @property
+    def measured_s(self) -> float | None:
+        """The same, None before the first answer."""
         if self._mean_s is None:
-            return min(self._timeout_s, _UNKNOWN_S)
+            return None
         return min(self._timeout_s, self._mean_s + max(_GRANULE_S, 4 * self._deviation_s))

@@ -41,10 +41,12 @@ class Duplicates:
         self._followers: dict[int, list[int]] = {}
         self._answered_before: dict[int, list[int]] = {}
 
-    def note_answered(self, state: RunState) -> None:
-        """Let the rows that earlier sessions answered lead."""
+    def note_earlier(self, state: RunState) -> None:
+        """Let the rows lead that earlier sessions answered, or sent by a batch that is followed."""
         for row, (_, head) in enumerate(read_records(self._folder / Log.REQUESTS.file_name, RequestHead)):
-            if row < len(state) and state.flags[row] & RowFlag.ANSWERED:
+            if row < len(state) and (
+                state.flags[row] & RowFlag.ANSWERED or (state.batch_of[row] and state.is_open(row))
+            ):
                 self._leaders.setdefault(_question(head.fingerprint, head.metadata or NO_METADATA), row)
 
     def follows(self, row: int, state: RunState, requests: RequestsFile) -> bool:

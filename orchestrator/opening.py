@@ -50,7 +50,8 @@ class Options:
     values of a spec's keys, in place of its own. `dedupe`:
     ask equal requests once; where it is not said, as the run did before. `allow_unpriced`: send also what nobody knows
     the price of. `thresholds` go over those of the catalog file. `via`: how rows travel; where it is not said, as they
-    did before. `allow_rebuy`: near the deadline, send rows online whose batch is late and cannot be cancelled in time.
+    did before. `allow_rebuy`: near the deadline, send rows online whose batch is late and cannot be cancelled in time;
+    and send rows again whose batch its provider does not know any more.
     `cancel_batches`: only cancel the batches that are open, and take in what they have answered.
     """
 

@@ -84,11 +84,12 @@ async def send(opened: Opened, options: Options, on_engine: Callable[[Engine], N
     async with _engine(opened, options) as engine:
         if on_engine is not None:
             on_engine(engine)
+        unwritten = "the log cannot be written"
         try:
             await engine.run(cancelling=options.cancel_batches)
-        except WriteFailedError:
-            engine.stopping = StopKind.CANNOT_WRITE
-        result = _result(opened, engine, attempts_before)
+        except WriteFailedError as error:
+            engine.stopping, unwritten = StopKind.CANNOT_WRITE, str(error)
+        result = _result(opened, engine, attempts_before, unwritten)
         with contextlib.suppress(WriteFailedError):
             stop = lines.event("stop", time.time(), reason=result.reason, exit_code=result.exit_code)
             engine.journal.append(Log.EVENTS, stop)
@@ -154,7 +155,7 @@ def _duplicates(opened: Opened, options: Options) -> Duplicates | None:
     if not wanted:
         return None
     duplicates = Duplicates(opened.folder, opened.job.follows_up)
-    duplicates.note_answered(opened.state)
+    duplicates.note_earlier(opened.state)
     return duplicates
 
 
@@ -324,9 +325,9 @@ def _take_up(opened: Opened, engine: Engine, replayed: Replayed | None) -> None:
         engine.log_request(new)
 
 
-def _result(opened: Opened, engine: Engine, attempts_before: int) -> Result:
+def _result(opened: Opened, engine: Engine, attempts_before: int, unwritten: str) -> Result:
     lanes = tuple(opened.state.lanes)
-    code, reason = _why(opened, engine)
+    code, reason = _why(opened, engine, unwritten)
     return Result(
         folder=opened.folder,
         exit_code=code,
@@ -345,7 +346,7 @@ def _result(opened: Opened, engine: Engine, attempts_before: int) -> Result:
     )
 
 
-def _why(opened: Opened, engine: Engine) -> tuple[int, str]:
+def _why(opened: Opened, engine: Engine, unwritten: str) -> tuple[int, str]:
     """(exit code, sentence) of the first reason in the order of precedence."""
     failed = sum(lane.failed for lane in opened.state.lanes)
     reasons = {0: "every request is answered"}
@@ -362,17 +363,18 @@ def _why(opened: Opened, engine: Engine) -> tuple[int, str]:
         reasons[5] = (
             f"the deadline {datetime.fromtimestamp(engine.deadline.at):%Y-%m-%d %H:%M:%S} leaves no time for more"
         )
-    if open_batches := engine.batching.open_batches():
-        rows = sum(batch.open_rows for batch in open_batches)
-        what = f"{rows:,} rows are in {len(open_batches)} batches that go on at their provider"
-        reasons.setdefault(5, f"the deadline has come; {what}")
+    if (left_s := engine.seconds_left()) is not None and left_s <= 0 and (late := engine.batching.left_over()):
+        reasons.setdefault(5, f"the deadline has come; {late}")
     if engine.overrun is not None or held(engine):
         reasons[4] = engine.overrun or _over_budget(engine)
     full = engine.journal.disk_full
-    if engine.stopping in (StopKind.INTERRUPTED, StopKind.STOPPED, StopKind.CANCELLED):
+    if engine.stopping is StopKind.CANCELLED and engine.batching.open_batches():
+        if not reasons.keys() & {6, 7}:  # which say why
+            reasons[130] = "stopped before all its batches had ended"
+    elif engine.stopping in (StopKind.INTERRUPTED, StopKind.STOPPED, StopKind.CANCELLED):
         reasons[130] = engine.stopping.value
     if engine.stopping is StopKind.CANNOT_WRITE or full:
-        reasons[8] = "the disk is full" if full else str(engine.journal.failure or "the log cannot be written")
+        reasons[8] = "the disk is full" if full else str(engine.journal.failure or unwritten)
     return next((code, reasons[code]) for code in _PRECEDENCE if code in reasons)
 
 

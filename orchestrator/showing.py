@@ -30,7 +30,9 @@ def show_result(result: Result) -> None:
         outcomes = ", ".join(f"{count:,} {outcome.value}" for outcome, count in sorted(result.outcomes.items()))
         console.print(f"read: {outcomes}", markup=False, highlight=False)
     if result.rebought:
-        what = f"{result.rebought:,} rows were sent online although their batch may answer them too (--allow-rebuy)"
+        what = (
+            f"{result.rebought:,} rows were sent again although their batch may have answered them too (--allow-rebuy)"
+        )
         console.print(what, markup=False, highlight=False, soft_wrap=True)
     if result.exit_code not in (0, 3):
         reason = plain_text(result.reason)

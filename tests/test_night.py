@@ -29,7 +29,7 @@ ROWS = 300
 ONLINE_USD, BATCH_USD = (2e-6, 4e-6), (1e-6, 2e-6)  # a token in, a token out
 CATALOG = """
 [providers.lab]
-protocol = "openai"
+protocol = "{protocol}"
 base_url = "{base_url}"
 models = ["lab-*"]
 [providers.lab.batch]
@@ -75,7 +75,7 @@ class Night:
 
 
 def night(
-    folder: Path, main: Callable[[Night], Coroutine[Any, Any, None]], factor: float = FACTOR, **settings: Any
+    folder: Path, main: Callable[[Night], Coroutine[Any, Any, None]], protocol: str = "openai", **settings: Any
 ) -> None:
     """Let a night go by: `main` is handed a run of `ROWS` rows, and a simulator that is told these settings."""
     (folder / "m.jsonl").write_bytes(jsonl(line(f"r{number}", f"question {number}") for number in range(ROWS)))
@@ -83,10 +83,11 @@ def night(
     async def whole() -> None:
         told = {"latency_s": 30.0, "record": True, **settings}
         async with Simulator(SimulatorSettings(**told)) as simulator:
-            (folder / "overnight.toml").write_text(CATALOG.format(base_url=simulator.base_url))
+            base_url = simulator.base_url if protocol == "openai" else simulator.base_url.removesuffix("/v1")
+            (folder / "overnight.toml").write_text(CATALOG.format(base_url=base_url, protocol=protocol))
             await main(Night(folder, simulator, time.time()))
 
-    run_in_time_lapse(whole, factor, NIGHT, longest_s=120.0)
+    run_in_time_lapse(whole, FACTOR, NIGHT, longest_s=120.0)
 
 
 def billed_usd(stats: Stats) -> float:
@@ -122,6 +123,19 @@ def test_a_batch_in_time_answers_all_at_its_price(tmp_path: Path) -> None:
     night(tmp_path, main, batch_s=2 * HOUR)
 
 
+@pytest.mark.parametrize("faults", [{}, {"batch_create_lost": 1.0}, {"batch_poll_error_rate": 0.3}])
+def test_a_batch_in_anthropics_form_answers_all(tmp_path: Path, faults: dict[str, Any]) -> None:
+    """So does one without a file, whose creation may be lost: it is found by its lines, and not made twice."""
+
+    async def main(night: Night) -> None:
+        result = await night.session(via="batch")
+        require_each_bought_once(night, result)
+        assert night.by_batch() == ROWS
+        assert night.simulator.stats.batches["created"] == 1
+
+    night(tmp_path, main, protocol="anthropic", batch_s=2 * HOUR, **faults)
+
+
 def test_a_batch_that_never_ends_is_topped_up_in_time(tmp_path: Path) -> None:
     """What it has answered when it is cancelled is kept at its price, the rest goes online, all before the deadline."""
 
@@ -134,6 +148,29 @@ def test_a_batch_that_never_ends_is_topped_up_in_time(tmp_path: Path) -> None:
         assert night.simulator.stats.batches["cancelled"] == 1
 
     night(tmp_path, main, batch_s=16 * HOUR, batch_hold=True, batch_cancel_s=300.0)
+
+
+@pytest.mark.parametrize(
+    ("faults", "batches"),
+    [
+        ({"batch_upload_lost": 1.0}, {1}),
+        ({"batch_create_lost": 1.0}, {1}),
+        ({"batch_create_refused_rate": 0.5}, {1}),
+        ({"batch_poll_error_rate": 0.3}, {1}),
+        ({"batch_download_torn": 1.0}, {1}),
+        ({"batch_queue_tokens": 1000}, set(range(5, 50))),  # of 3,000 or so: refused whole, then halved
+    ],
+)
+def test_faulty_calls_buy_nothing_twice(tmp_path: Path, faults: dict[str, Any], batches: set[int]) -> None:
+    """Lost answers, failing calls, torn files, a queue that is full: all rows are answered by batch, once."""
+
+    async def main(night: Night) -> None:
+        result = await night.session(24.0, via="batch")
+        require_each_bought_once(night, result)
+        assert night.by_batch() == ROWS
+        assert night.simulator.stats.batches["created"] in batches
+
+    night(tmp_path, main, batch_s=HOUR, **faults)
 
 
 def test_lines_that_expire_go_online_in_time(tmp_path: Path) -> None:
@@ -167,17 +204,17 @@ def test_a_row_is_bought_again_only_where_that_was_allowed(tmp_path: Path) -> No
     """A batch that cannot be cancelled in time keeps its rows, unless they may be bought again, which is then told."""
 
     async def main(night: Night) -> None:
-        refused = await night.session(1.0, via="auto")
+        refused = await night.session(1.5, via="auto")
         assert (refused.exit_code, refused.answered, refused.batches_open, refused.rebought) == (5, 0, 1, 0)
         assert night.simulator.stats.calls == 0
-        allowed = await night.session(1.0, via="auto", allow_rebuy=True)
+        allowed = await night.session(1.5, via="auto", allow_rebuy=True)
         assert (allowed.exit_code, allowed.answered, allowed.rebought) == (0, ROWS, ROWS)
         assert (night.simulator.stats.calls, night.by_batch()) == (ROWS, 0)
         [lane] = allowed.lanes
         assert lane.maybe_billed == ROWS
         assert lane.maybe_usd > 0
 
-    night(tmp_path, main, latency_s=2.0, batch_s=16 * HOUR, batch_hold=True, batch_cancel_s=12 * HOUR)
+    night(tmp_path, main, latency_s=30.0, batch_s=16 * HOUR, batch_hold=True, batch_cancel_s=12 * HOUR)
 
 
 def test_every_line_of_a_hostile_batch_is_accounted_for(tmp_path: Path) -> None:

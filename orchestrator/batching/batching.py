@@ -13,6 +13,7 @@ from orchestrator.batching.via import Via
 from orchestrator.lane import Lane
 from orchestrator.lanes import LaneMaker
 from outputs.batches import Batch
+from prompts.input_error import InputError
 from providers.batches.clients import has_batches
 
 
@@ -47,12 +48,15 @@ class Batching:
         return True
 
     def follow_earlier(self) -> None:
-        """Go on with the batches of earlier sessions."""
+        """Go on with the batches of earlier sessions. Raises InputError where their provider is known no more."""
         for batch in self.around.state.batches.unfinished:
             number = self.around.state.lane_number(batch.told.provider or "", batch.told.model or "")
             batches = self._lane(number)
-            if batches is not None:
-                batches.follow_earlier(batch)
+            if batches is None:
+                name = batch.told.provider
+                what = f"the run has batches at {name}, which has no batch API in the catalog now: put it back"
+                raise InputError(what, field=f"[providers.{name}.batch]")
+            batches.follow_earlier(batch)
 
     def learn_paces(self, estimate: Mapping[str, Any]) -> None:
         """Take in how long rows would take online, by the high end of what a run's estimate says of its lanes."""
@@ -89,7 +93,7 @@ class Batching:
 
     def _pace(self, lane: Lane) -> OnlinePace:
         row_s = self.paces.get((lane.provider_name, lane.model))
-        return OnlinePace(row_s, lane.latency.guess_s, lane.concurrency)
+        return OnlinePace(row_s, lane.latency.measured_s, lane.concurrency)
 
     # What the engine tells
 
@@ -120,7 +124,7 @@ class Batching:
     def money_came(self) -> None:
         """A reservation has ended."""
         for batches in self.lanes.values():
-            if batches.awaits_money:
+            if batches.awaits_money or batches.cutting:
                 batches.money_came()
 
     def leave(self) -> None:
@@ -151,7 +155,7 @@ class Batching:
 
     @property
     def rebought(self) -> int:
-        """Rows that were sent online although their batch may answer them too."""
+        """Rows that were sent again although their batch may answer them too, or may have done so."""
         return sum(batches.rebought for batches in self.lanes.values())
 
     def waiting(self, number: int) -> int:
@@ -161,6 +165,13 @@ class Batching:
     def open_batches(self) -> list[Batch]:
         """Those with rows that are not accounted for."""
         return [batch for batch in self.around.state.batches.unfinished if batch.open_rows]
+
+    def left_over(self) -> str:
+        """The rows that are in batches, or wait for one, in words; empty where there are none."""
+        going, waiting = self.open_batches(), sum(len(batches.waiting) for batches in self.lanes.values())
+        rows, many = sum(batch.open_rows for batch in going), "a batch" if len(going) == 1 else f"{len(going)} batches"
+        parts = [f"{rows:,} rows are in {many} at their provider"] if going else []
+        return ", ".join(parts + ([f"{waiting:,} rows wait for a batch"] if waiting else []))
 
     def note(self, number: int) -> str:
         """What a watcher should know of a lane's batches; empty where there are none."""

@@ -50,6 +50,7 @@ class Leftovers:
     too_large: list[int] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
     awaits_money: bool = False  # the next row fits once something has settled
+    needs_bytes: int = 0  # of the next row's line, where there was no room for it beside what is queued
 
 
 @dataclass(slots=True)
@@ -62,9 +63,10 @@ class Cutter:
     around: Surroundings
     _ready: asyncio.Event = field(default_factory=asyncio.Event)  # pictures are
 
-    async def cut(self, waiting: RowQueue, most_rows: int, most_bytes: int) -> tuple[Cut, Leftovers]:
+    async def cut(self, waiting: RowQueue, most_rows: int, room: int, most_bytes: int) -> tuple[Cut, Leftovers]:
         """Take rows from `waiting` and write them to a file, which is on disk then. The shard may be empty: then there
-        is no file. Raises WriteFailedError.
+        is no file. It has `room` bytes at most; a row of more than `most_bytes` is too large whatever else is queued.
+        Raises WriteFailedError.
         """
         key = f"on-{secrets.token_hex(6)}"
         cut, left = Cut(key, self.around.sent_path(key)), Leftovers()
@@ -72,9 +74,10 @@ class Cutter:
         try:
             self.around.folder.mkdir(exist_ok=True)
             with cut.path.open("wb") as file:
-                await self._fill(cut, left, other, file, waiting, most_rows, most_bytes)
+                await self._fill(cut, left, other, file, waiting, most_rows, room, most_bytes)
                 await asyncio.to_thread(_sync, file)
         except OSError as error:
+            cut.rows.clear()  # it is no shard; the next session cuts one anew
             raise WriteFailedError(f"a batch's file cannot be written: {error.strerror}") from error
         finally:
             waiting.add_first(other)
@@ -91,6 +94,7 @@ class Cutter:
         file: IO[bytes],
         waiting: RowQueue,
         most_rows: int,
+        room: int,
         most_bytes: int,
     ) -> None:
         digest, looked = hashlib.sha256(), 0
@@ -109,12 +113,14 @@ class Cutter:
             if len(line) > most_bytes:
                 left.too_large.append(row)
                 continue
-            fit, reserved = (Fit.WAIT, None) if cut.size + len(line) > most_bytes else self._fit(call)
+            fits = cut.size + len(line) <= room
+            fit, reserved = self._fit(call) if fits else (Fit.WAIT, None)
             if fit is Fit.HELD:
                 left.held.append(row)
                 continue
             if fit is not Fit.RESERVED:
-                left.awaits_money = cut.size + len(line) <= most_bytes
+                left.awaits_money = fits
+                left.needs_bytes = 0 if fits or cut.rows else len(line)
                 waiting.add_first([row])
                 break
             cut.group = group

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from orchestrator.batching.dropping import free_rows
+from orchestrator.batching.hiding import hide_in_file
 from orchestrator.batching.reading import Reading, read_results
 from orchestrator.batching.settling import Settler
+from orchestrator.batching.shards import is_as_it_was, shard_of, told_of
 from orchestrator.batching.surroundings import Surroundings
 from orchestrator.deciding import EndLane
 from orchestrator.lane import Lane
@@ -28,6 +30,8 @@ from providers.wire import Billing, Failure, FailureKind
 _SLOWEST_RETRY_S = 60.0
 _TOLD_EVERY_S = 30.0  # counts that move are logged so often
 _READ_AGAIN = 2  # times that results with lines torn or missing are got once more
+_GONE = frozenset({404, 410})
+_GONE_FOR_GOOD = 3  # times in a row that a batch is not known: one that is new may not be known everywhere at once
 
 
 class Ending(Enum):
@@ -35,9 +39,10 @@ class Ending(Enum):
 
     SETTLED = "settled"
     LEFT = "left"  # it goes on at its provider; the next session follows it
-    TOO_LARGE = "too large"  # dropped: the queue has no room for so much at once, even alone
+    TOO_LARGE = "too large"  # dropped: the provider, or its queue even where it is alone, does not take so much at once
     REFUSED = "refused"  # dropped: it never ran, and would not if it were tried again
     DROPPED = "dropped"  # it never ran; its rows may go again
+    GONE = "gone"  # its provider does not know it any more; its rows go again, as was allowed
 
 
 IsAlone = Callable[["Follower"], bool]
@@ -48,6 +53,7 @@ class Follower:
     """Takes one batch to its end. `alone` says whether no other batch of the lane is in the provider's queue.
 
     `wanted_end` has it cancelled; `leaving` has it left as soon as no call is under way; `wake` after either.
+    `allow_rebuy`: rows of a batch that is not known any more are sent again, though they may have been billed.
     """
 
     batch: Batch
@@ -59,6 +65,7 @@ class Follower:
     is_alone: IsAlone
     leaving: bool = False
     wanted_end: bool = False
+    allow_rebuy: bool = False
     in_queue: bool = False
     problem: Failure | None = None
     freed: list[int] = field(default_factory=list)
@@ -68,13 +75,14 @@ class Follower:
     _tried_at: float = field(init=False)
     _asked_to_end: bool = False
     _fails: int = 0
+    _refusals: int = 0  # by a full queue, in a row
     _polls: int = 0
     _told_at: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._uncertain = self.resumed
-        self._tried_at = self.batch.step_at
+        self._tried_at = time.time()  # a session that was killed may have tried just now, for the last of many times
         self.wanted_end = self.wanted_end or self.batch.cancelling
         self.in_queue = self.batch.step in (Step.CREATED, Step.POLLED)
 
@@ -94,7 +102,8 @@ class Follower:
                 return Ending.LEFT
             try:
                 ending = await self._advance()
-                self._fails = 0
+                if self.batch.step is not Step.CREATING:  # looking for it is no success: creating it may fail for ever
+                    self._fails = 0
             except BatchCallError as error:
                 ending = await self._failed(error)
             if ending is not None:
@@ -120,36 +129,24 @@ class Follower:
 
     @property
     def _shard(self) -> Shard:
-        told = self.batch.told
-        key = told.key or ""
-        known = (batch.told.id for batch in self.around.state.batches.all if batch is not self.batch)
-        return Shard(
-            key,
-            self.around.sent_path(key),
-            told.rows or 0,
-            told.group or "",
-            self.lane.model,
-            self.batch.begun_at,
-            told.file,
-            known=tuple(id_ for id_ in known if id_ is not None),
-        )
+        return shard_of(self.batch, self.lane.model, self.around)
 
     async def _not_sent(self) -> bool:
         """Drop it where it is not to be submitted, or its file is not as it was; returns whether it was."""
-        path, why = self._shard.path, "cancelled before it was submitted"
+        why = "cancelled before it was submitted"
         if not self.wanted_end:
-            if path.exists() and path.stat().st_size == self.batch.told.bytes:
+            if await is_as_it_was(self.batch, self.around):
                 return False
             why = "its file in the run folder is not as it was"
         await self._drop(why)
         return True
 
     async def _upload(self) -> None:
+        if await self._not_sent():
+            return
         file = await self.client.find_upload(self._shard) if self._uncertain else None
         if file is None:
-            if await self._not_sent():
-                return
-            self._tried_at = time.time()
+            self._uncertain = False
             file = await self.client.upload(self._shard)
         self._uncertain = False
         await self._step(Step.UPLOADED, BatchTold(file=file))
@@ -177,6 +174,7 @@ class Follower:
         if finding.batch is not None:
             await self._created(finding.batch)
         elif finding.looked is Looked.PERHAPS:
+            self._fails = 0
             self.note = "waits for a batch that may be this one to end: its creation was not answered"
             await self._rest(self.around.thresholds.batch_poll_s)
         elif (left := self._tried_at + self.around.thresholds.batch_look_s - time.time()) > 0:
@@ -189,7 +187,7 @@ class Follower:
         self.note = ""
         self.in_queue = True
         self._note_simulated(view)
-        await self._step(Step.CREATED, _told_of(view, id_=view.id))
+        await self._step(Step.CREATED, told_of(view, id_=view.id))
 
     # Waiting for it
 
@@ -210,7 +208,7 @@ class Follower:
         self.in_queue = False
         if view.phase is Phase.REFUSED:
             return await self._refused(view)
-        await self._step(Step.ENDED, _told_of(view))
+        await self._step(Step.ENDED, told_of(view))
         return None
 
     def _tell(self, view: BatchView) -> None:
@@ -219,7 +217,7 @@ class Follower:
         moved = view.counts is not None and view.counts != told.counts
         if view.status != told.status or (moved and now - self._told_at >= _TOLD_EVERY_S):
             self._told_at = now
-            self._write(Step.POLLED, _told_of(view))
+            self._write(Step.POLLED, told_of(view))
 
     def _note_simulated(self, view: BatchView) -> None:
         if view.simulated and not self.around.state.simulated:
@@ -257,8 +255,11 @@ class Follower:
         return None
 
     async def _download(self, view: BatchView) -> None:
+        path = self.around.results_path(self.batch.told.key or "")
         try:
-            await self.client.download(view, self.around.results_path(self.batch.told.key or ""))
+            self.around.folder.mkdir(exist_ok=True)
+            await self.client.download(view, path)
+            await asyncio.to_thread(hide_in_file, path, self.lane.secrets)
         except OSError as error:
             raise WriteFailedError(f"a batch's results cannot be written: {error.strerror}") from error
 
@@ -268,9 +269,13 @@ class Follower:
         failure = self.lane.secrets.hide_in(error.failure)
         submitting = self.batch.step in (Step.UPLOADING, Step.CREATING)
         unsure = failure.billing is Billing.MAYBE
-        self._uncertain = self._uncertain or (submitting and unsure)
+        if submitting and unsure and not self._uncertain:
+            self._uncertain, self._tried_at = True, time.time()  # it may have arrived at the last moment
         self._fails += 1
-        if submitting and not self._uncertain and (error.queue_full or failure.kind is FailureKind.TOO_LARGE):
+        if submitting and not self._uncertain and failure.kind is FailureKind.TOO_LARGE:
+            await self._drop(failure.message)
+            return Ending.TOO_LARGE
+        if submitting and not self._uncertain and error.queue_full:
             return await self._no_room(failure)
         if failure.kind in LANE_ENDING:
             return self._end_lane(EndLane(f"{failure.kind.value.replace('_', ' ')}: {failure.message}", 6))
@@ -288,14 +293,30 @@ class Follower:
         self.around.attempts.end_lane(self.lane, ending)
         return Ending.LEFT
 
-    async def _call_refused(self, failure: Failure, submitting: bool) -> Ending:
+    async def _call_refused(self, failure: Failure, submitting: bool) -> Ending | None:
         """A refused submission never ran; what the provider does not know of a batch that ran, it may still know."""
         if submitting and not self._uncertain:
             self.problem = failure
             await self._drop(failure.message)
             return Ending.REFUSED
+        if failure.status in _GONE and self.batch.told.id is not None:
+            return await self._gone(failure)
         what = f"{self.lane.provider_name} does not show the batch {self.batch.name}: {failure.message}"
         return self._end_lane(EndLane(what, 6))
+
+    async def _gone(self, failure: Failure) -> Ending | None:
+        """The provider does not know the batch, or what came of it: nobody can say whether its rows were billed."""
+        if self._fails < _GONE_FOR_GOOD:
+            await self._rest(poll_wait_s(self._fails, _SLOWEST_RETRY_S))
+            return None
+        what = f"{self.lane.provider_name} does not know the batch {self.batch.name} any more ({failure.message})"
+        if self.batch.open_rows and not self.allow_rebuy:
+            what += "; --allow-rebuy sends its rows again, which may be paid for twice"
+            return self._end_lane(EndLane(what, 6))
+        self.freed += self.give_up_on(what)
+        await self._step(Step.SETTLED, BatchTold(lines={"missing": len(self.freed)}))
+        self._remove_sent()
+        return Ending.GONE
 
     async def _refused(self, view: BatchView) -> Ending | None:
         """It was looked at, and will not run: nothing was billed."""
@@ -315,13 +336,15 @@ class Follower:
             await self._drop(failure.message)
             return Ending.TOO_LARGE
         self.in_queue = False
+        self._fails, self._refusals = 0, self._refusals + 1
         self.note = f"waits for room in the provider's queue: {failure.message}"
-        await self._rest(max(poll_wait_s(self._fails + 1, self.around.thresholds.batch_queue_s), 0.05))
+        await self._rest(max(poll_wait_s(self._refusals, self.around.thresholds.batch_queue_s), 0.05))
         if self.leaving or self.wanted_end:
             await self._drop("it was never let into the provider's queue")
             return None
         self.note = ""
-        await self._begin_creating()
+        if self.batch.step is not Step.UPLOADING:
+            await self._begin_creating()
         return None
 
     async def _drop(self, why: str, bad: Mapping[int, str] | None = None) -> None:
@@ -368,16 +391,3 @@ class Follower:
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
         self._changed.clear()
-
-
-def _told_of(view: BatchView, id_: str | None = None) -> BatchTold:
-    """What is logged of a batch as its provider shows it."""
-    return BatchTold(
-        id=id_,
-        status=view.status,
-        counts=view.counts,
-        created_at=view.created_at,
-        expires_at=view.expires_at,
-        results=view.results or None,
-        usage=view.usage,
-    )

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,9 +26,11 @@ from providers.wire import Billing, Failure, FailureKind
 
 _QUIET_S = 0.5  # without a new row: no more come for now
 _BYTES_A_TOKEN = 3  # of a request's line, at least, for all but pictures
+_MONEY_S = 60.0  # between two batches that the budget has cut short, while others are under way
 _LOOK_S = 5.0  # how often it is looked whether a shard may be cut
 _FLUSH_EVERY = 500  # rows
 _EMPTY_IN_ROW = 3  # batches that answer nothing, after which the lane stops
+_FEW_ROWS = 10  # of which a batch says more of them than of its lane: they have attempts of their own to use up
 
 Spawn = Callable[[Any, str], "asyncio.Task[None]"]
 
@@ -60,8 +62,11 @@ class LaneBatches:
     _cutter: Cutter = field(init=False)
     _most_rows: int = field(init=False)
     _empty: int = 0
+    _needs_bytes: int = 0  # by the next row, where the queue had too little room for it
+    _money_came: bool = False  # since the last shard was begun to be cut
     _added_at: float = 0.0
     _gathers_since: float = 0.0
+    _not_before: float = 0.0
     _task: "asyncio.Task[None] | None" = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -91,8 +96,10 @@ class LaneBatches:
         self._follow(batch, resumed=True)
 
     def set_aside(self, is_aside: Callable[[int], bool]) -> None:
-        """Send none of the rows that `is_aside` names, of those that wait here."""
-        self.aside += self.waiting.drop(is_aside)
+        """Send none of the rows that `is_aside` names, of those that wait here or are held."""
+        held = array("I", (row for row in self.held if not is_aside(row)))
+        self.aside += self.waiting.drop(is_aside) + len(self.held) - len(held)
+        self.held = held
 
     def release_held(self) -> None:
         """Queue the rows again that the budget had no room for."""
@@ -102,7 +109,7 @@ class LaneBatches:
 
     def money_came(self) -> None:
         """Something has settled, or the cap was raised."""
-        self.awaits_money = False
+        self.awaits_money, self._money_came = False, True
         self.look()
 
     def look(self) -> None:
@@ -132,7 +139,10 @@ class LaneBatches:
     @property
     def idle(self) -> bool:
         """Whether nothing more will happen here unless a row is added."""
-        busy = any(follower.batch.open_rows or follower.freed for follower in self.followers)
+        busy = any(
+            follower.batch.open_rows or follower.freed or follower.batch.step is Step.ENDED
+            for follower in self.followers
+        )
         if busy or self.cutting or (self.awaits_money and self.followers):
             return False
         return not self.waiting or self._sends_nothing()
@@ -165,7 +175,7 @@ class LaneBatches:
         """How long to wait before the next shard is cut: for pauses, money, room in the queue, and more rows."""
         if self.paused or self.awaits_money or any(follower.note for follower in self.followers):
             return _LOOK_S
-        if self.followers and self._room_bytes() <= 0:
+        if self.followers and (self._room_bytes() < max(1, self._needs_bytes) or self._money_trickles()):
             return _LOOK_S
         if len(self.waiting) >= self._most_rows:
             return 0.0
@@ -175,19 +185,29 @@ class LaneBatches:
             quiet = min(_LOOK_S, self._gathers_since + self.around.thresholds.batch_gather_s - now)
         return max(0.0, quiet)
 
+    def _money_trickles(self) -> bool:
+        """Whether room in the budget comes back bit by bit: of each bit a batch would be cut."""
+        settling = any(follower.batch.step is Step.ENDED for follower in self.followers)
+        return (self.lane.budget.capped and settling) or time.monotonic() < self._not_before
+
     def _room_bytes(self) -> int:
         """How many bytes the next shard may have, by its own limit and by the tokens that are queued already."""
         most = self.api.max_bytes
         if self.api.queued_tokens is None:
             return most
         queued = sum(follower.batch.told.bytes or 0 for follower in self.followers if not follower.batch.over)
-        room = self.api.queued_tokens * _BYTES_A_TOKEN - queued
-        return min(most, room)
+        return min(most, self.api.queued_tokens * _BYTES_A_TOKEN - queued)
+
+    def _most_bytes(self) -> int:
+        """How many bytes a shard may have where no other is queued."""
+        queue = self.api.queued_tokens
+        return self.api.max_bytes if queue is None else min(self.api.max_bytes, queue * _BYTES_A_TOKEN)
 
     async def _cut_once(self) -> None:
         self.cutting = True
         try:
-            cut, left = await self._cutter.cut(self.waiting, self._most_rows, self._room_bytes())
+            self._money_came = False
+            cut, left = await self._cutter.cut(self.waiting, self._most_rows, self._room_bytes(), self._most_bytes())
             self._take_left(left)
             if cut.rows:
                 self._follow(await self._begin(cut), resumed=False)
@@ -197,8 +217,13 @@ class LaneBatches:
 
     def _take_left(self, left: Leftovers) -> None:
         self.held.extend(left.held)
-        self.awaits_money = left.awaits_money
-        for row in left.too_large:
+        self.awaits_money = left.awaits_money and not self._money_came  # not since it was looked at
+        self._not_before = time.monotonic() + _MONEY_S if left.awaits_money else 0.0
+        self._needs_bytes = left.needs_bytes
+        self._take_too_large(left.too_large)
+
+    def _take_too_large(self, rows: Sequence[int]) -> None:
+        for row in rows:
             if self.via is Via.AUTO:
                 self.around.send_online(row)
             else:
@@ -231,6 +256,7 @@ class LaneBatches:
 
     def _follow(self, batch: Batch, *, resumed: bool) -> None:
         follower = Follower(batch, self.lane, self.client, self.rates, self.around, resumed, self._is_alone)
+        follower.allow_rebuy = self.allow_rebuy
         follower.leaving, follower.wanted_end = self.leaving, follower.wanted_end or self.ending
         self.followers.append(follower)
         self.spawn(self._follow_to_end(follower), f"batch {batch.told.key}")
@@ -244,6 +270,7 @@ class LaneBatches:
         finally:
             self.followers.remove(follower)
         self._learn(follower, ending)
+        self._not_before = 0.0
         for other in self.followers:
             other.wake()  # one that waits for room
         self._put_up(follower)
@@ -254,29 +281,41 @@ class LaneBatches:
         """What a batch's end says of those to come."""
         rows = follower.batch.told.rows or 1
         match ending:
+            case Ending.TOO_LARGE if rows == 1:
+                self._take_too_large(follower.freed)
+                follower.freed = []
             case Ending.TOO_LARGE:
                 self._most_rows = max(1, rows // 2)
             case Ending.REFUSED if follower.problem is not None:
                 self._refuse(follower.problem)
+            case Ending.GONE:
+                self.rebought += len(follower.freed)
             case Ending.SETTLED:
                 self._most_rows = min(self.api.max_rows, max(self._most_rows, 2 * rows))
                 self._count_empty(follower)
 
     def _refuse(self, problem: Failure) -> None:
         """The provider does not take this lane's batches."""
-        self.refused = problem.message
-        if self.via is not Via.AUTO:
-            what = f"the batch was refused: {problem.message} (--via auto sends its rows online)"
-            self.around.attempts.end_lane(self.lane, EndLane(what, 6))
-        else:
+        what = f"the batch was refused: {problem.message} (--via auto sends its rows online)"
+        self._end_batches(problem.message, EndLane(what, 6))
+
+    def _end_batches(self, why: str, ending: EndLane) -> None:
+        """Nothing goes by batch here any more; with `auto`, the rest goes online."""
+        self.refused = why
+        if self.via is Via.AUTO:
             self._send_waiting_online()
+        else:
+            self.around.attempts.end_lane(self.lane, ending)
 
     def _count_empty(self, follower: Follower) -> None:
-        """Batches that answer nothing, time after time, are no way to an end."""
+        """Batches that answer nothing, time after time, are no way to an end; one that we cancelled tells nothing."""
+        if follower.batch.cancelling:
+            return
         self._empty = 0 if follower.answered or not follower.freed else self._empty + 1
-        if self._empty >= _EMPTY_IN_ROW:
+        few = (follower.batch.told.rows or 0) < _FEW_ROWS
+        if self._empty >= (self.around.thresholds.failures_in_row if few else _EMPTY_IN_ROW):
             what = f"{self._empty} batches in a row answered nothing: {follower.batch.told.status}"
-            self.around.attempts.end_lane(self.lane, EndLane(what, 7))
+            self._end_batches(what, EndLane(what, 7))
 
     def _put_up(self, follower: Follower) -> None:
         """Its rows that want to be sent again: online where the batch ended without them, else as new ones are."""

@@ -17,14 +17,13 @@ class Reading:
     """A first look at all lines. `chosen`: for each row the number of the line that counts, and how good it is.
 
     `unknown` lines are of no row of this batch, `duplicated` ones of a row that has one already, `torn` ones are not
-    whole; those of them that name no row are `nameless`.
+    whole.
     """
 
     chosen: dict[int, tuple[int, int]] = field(default_factory=dict)
     unknown: int = 0
     duplicated: int = 0
     torn: int = 0
-    nameless: int = 0
 
     @property
     def answered(self) -> int:
@@ -36,15 +35,18 @@ class Reading:
         return not self.torn and (len(self.chosen) >= rows or self.has_all_completed(counts))
 
     def has_all_completed(self, counts: Counts | None) -> bool:
-        """Whether the provider counts no more lines as completed than came back, torn ones included."""
-        return counts is not None and counts.total > 0 and counts.completed <= self.answered + self.torn
+        """Whether the provider counts no more lines as completed than rows have one that may be an answer, be it torn.
+
+        A torn line that names no row may be an answer to any that has none.
+        """
+        may_be = sum(how != _FAILED for _, how in self.chosen.values())
+        return counts is not None and counts.completed <= may_be
 
     def note(self, number: int, row: int | None, result: Result) -> None:
         """Count a line; `row` is None where it names none."""
         how = _TORN if result.torn else _ANSWERED if result.ran and result.status == 200 else _FAILED
         self.torn += result.torn
         if row is None:
-            self.nameless += result.torn
             self.unknown += not result.torn
             return
         before = self.chosen.get(row)

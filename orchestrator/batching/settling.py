@@ -21,6 +21,7 @@ from orchestrator.retry import LANE_ENDING
 from orchestrator.settling import PendingSettlement
 from outputs import lines
 from outputs.batches import Batch
+from outputs.fold import RowFlag
 from outputs.journal import Log
 from outputs.records import RequestLine
 from providers.batches.wire import BatchClient, Result
@@ -66,7 +67,7 @@ class Settler:
             settled += 1
             if settled % _FLUSH_EVERY == 0:
                 await self.around.journal.flush()
-        self._lost(reading, torn)
+        await self._lost(reading, torn)
         await self.around.journal.flush()
         self._count_odd(reading)
 
@@ -158,7 +159,7 @@ class Settler:
         else:
             self._attempts.give_up(row, request, failure, b"")
 
-    def _lost(self, reading: Reading, torn: dict[int, Result]) -> None:
+    async def _lost(self, reading: Reading, torn: dict[int, Result]) -> None:
         """Rows that nothing whole came back for: by the provider's counts either they had no turn, or were billed."""
         missing = [row for row in self.around.state.rows_in(self.batch.seq) if row not in reading.chosen]
         lost = [row for row in torn if self._in_batch(row)]
@@ -172,22 +173,31 @@ class Settler:
             missing, unnamed = [], 0
         self._count("missing", unnamed)
         costs = self._rest_of_usage(len(torn) + unnamed)
-        for row in lost:
-            what = "its line in the batch's results is not whole"
-            self._lose(row, FailureKind.UNREADABLE, what, torn[row].body, costs)
-        for row in missing:
-            self._lose(row, FailureKind.MISSING, "the batch ended without a line for it", b"", costs)
+        whole = "its line in the batch's results is not whole"
+        failures = [(row, self._loss(row, FailureKind.UNREADABLE, whole, costs), torn[row].body) for row in lost]
+        none = "the batch ended without a line for it"
+        failures += [(row, self._loss(row, FailureKind.MISSING, none, costs), b"") for row in missing]
+        await self._lose(failures, costs)
 
-    def _lose(self, row: int, kind: FailureKind, what: str, body: bytes, costs: float | None) -> None:
-        """Fail a row that may have been billed; `costs` is its share of what the batch used beside its answers."""
-        request, body = self.around.requests.read(row), self.lane.secrets.hide_bytes(body)
+    def _loss(self, row: int, kind: FailureKind, what: str, costs: float | None) -> Failure:
+        """Why a row fails that may have been billed; `costs` is its share of what the batch used beside its answers."""
         if costs is not None and costs > (self.around.state.reserved_usd(row) or 0.0):
             costs = None  # more than it can have cost: somebody counts otherwise
         billing = Billing.MAYBE if costs is None else Billing.BILLED
         message = f"{what}; it was {'maybe ' if costs is None else ''}billed, so that only a retry sends it again"
-        failure = Failure(kind, billing, message)
-        self.settle_row(row, failure, body, costs)
-        self._attempts.give_up(row, request, failure, body)
+        return Failure(kind, billing, message)
+
+    async def _lose(self, failures: list[tuple[int, Failure, bytes]], costs: float | None) -> None:
+        """Fail these rows for good. That they have failed is on disk before they leave the batch: were it the other way
+        round, a kill between the two would leave rows that are free to be bought once more."""
+        state, hidden = self.around.state, self.lane.secrets.hide_bytes
+        for row, failure, body in failures:
+            if not state.flags[row] & RowFlag.FAILED:  # by a session that was killed before they left the batch
+                self._attempts.give_up(row, self.around.requests.read(row), failure, hidden(body))
+        if failures:
+            await self.around.journal.flush()
+        for row, failure, body in failures:
+            self.settle_row(row, failure, hidden(body), costs if failure.billing is Billing.BILLED else None)
 
     def _rest_of_usage(self, rows: int) -> float | None:
         """What each of so many lost rows cost, by what the whole batch used; None where nobody knows, USD."""

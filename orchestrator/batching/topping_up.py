@@ -5,6 +5,7 @@ minute; and before it the time that cancelling may take. When that moment comes,
 cancelled. What they have answered by then is paid for and kept; the rest was not bought, and goes online.
 """
 
+import math
 from dataclasses import dataclass
 
 from orchestrator.deadline import Deadline
@@ -12,7 +13,7 @@ from orchestrator.thresholds import Thresholds
 
 _SPARE = 1.25
 _MARGIN_S = 60.0
-_UNKNOWN_CALL_S = 10.0
+_UNKNOWN_CALL_S = 60.0  # of a model that nobody has asked yet: too long costs half a price, too short an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class OnlinePace:
             return 0.0
         call_s = _UNKNOWN_CALL_S if self.call_s is None else self.call_s
         side_by_side = rows * call_s / max(1, self.concurrency)
-        return call_s + max(side_by_side, rows * (self.row_s or 0.0))
+        doublings = math.log2(max(1, min(rows, self.concurrency)))  # of the slow start, each as long as a call
+        return call_s * (1 + doublings) + max(side_by_side, rows * (self.row_s or 0.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Anthropic's Message Batches: a shard is one call's body, and its results are one file of lines.
 
 The API keeps nothing of ours with a batch but the ids of its lines, and shows those only once it has ended. So a batch
-whose creation was never answered is looked for by its time and its number of rows, and known by its first result.
+whose creation was never answered is looked for by its time and its number of rows, and known by its results.
 All lines of a batch go out under one version of the API. Lines that errored, expired or were cancelled are not billed
 (batch processing guide; not verified against the live API, as nothing here is).
 """
@@ -20,6 +20,7 @@ from providers.batches.anthropic_lines import read_result, read_results
 from providers.batches.http_answers import (
     clock_lead_s,
     count,
+    counted,
     in_address,
     is_simulated,
     may_be_over,
@@ -30,7 +31,7 @@ from providers.batches.http_answers import (
     unreadable,
 )
 from providers.batches.line_files import joined, lines_of, one_line
-from providers.batches.wire import BatchCallError, BatchView, Counts, Finding, HttpSeam, Looked, Phase, Result, Shard
+from providers.batches.wire import BatchCallError, BatchView, Finding, HttpSeam, Looked, Phase, Result, Shard
 from providers.protocols.anthropic import VERSION
 from providers.protocols.paths import MESSAGES
 from providers.provider import Provider
@@ -148,11 +149,11 @@ class AnthropicBatches:
         raise unreadable("a list of message batches", f"it has more than {_MOST_PAGES} pages")
 
     async def _is_of(self, view: BatchView, shard: Shard) -> bool:
-        """Whether the first line of its results that can be read is one of the shard's."""
+        """Whether one of its results is a line of the shard's."""
         path = shard.path.with_name(f"{shard.key}.looked")
         try:
             await self.download(view, path)
-            return await asyncio.to_thread(_begins_with, path, f"{shard.key}-")
+            return await asyncio.to_thread(_has_any_of, path, f"{shard.key}-")
         except BatchCallError as error:
             if error.failure.status in _GONE:
                 return False
@@ -203,14 +204,14 @@ class AnthropicBatches:
     def _view(self, batch: _Batch, told: Mapping[str, str]) -> BatchView:
         id_ = safe_id(batch.id, _NOUN)
         ended = batch.processing_status == "ended"
-        counted = batch.request_counts
-        completed, running = count(counted.succeeded), count(counted.processing)
-        failed = count(counted.errored) + count(counted.canceled) + count(counted.expired)
+        said = batch.request_counts
+        completed, running = count(said.succeeded), count(said.processing)
+        failed = count(said.errored) + count(said.canceled) + count(said.expired)
         return BatchView(
             id_,
             Phase.ENDED if ended else Phase.RUNNING,
             batch.processing_status,
-            Counts(running + completed + failed, completed, failed),
+            counted(running + completed + failed, completed, failed),
             created_at=moment(batch.created_at),
             expires_at=moment(batch.expires_at),
             results=(self._results_url(id_, batch.results_url),) if ended else (),
@@ -219,15 +220,18 @@ class AnthropicBatches:
 
 
 def _may_be(view: BatchView, shard: Shard, since: float) -> bool:
-    """Whether a batch may be the shard's by what is shown of it; `since` by the clock of the server."""
-    if view.id in shard.known or view.counts is None or view.counts.total != shard.rows:
+    """Whether a batch may be the shard's by what is shown of it; `since` by the clock of the server.
+
+    One that has ended may count fewer lines than it was given: whose it is, its results say.
+    """
+    if view.id in shard.known or view.counts is None:
+        return False
+    total = view.counts.total
+    if total > shard.rows or (total < shard.rows and view.phase is not Phase.ENDED):
         return False
     return view.created_at is None or view.created_at >= since - _EARLIER_S
 
 
-def _begins_with(path: Path, ours: str) -> bool:
-    for line, _ in lines_of(path):
-        id_ = read_result(line).id
-        if id_ is not None:
-            return id_.startswith(ours)
-    return False
+def _has_any_of(path: Path, ours: str) -> bool:
+    """Whether any line is one of ours; those before it may be anybody's, or nobody's."""
+    return any((read_result(line).id or "").startswith(ours) for line, _ in lines_of(path))

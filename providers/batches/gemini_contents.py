@@ -19,6 +19,7 @@ from multidict import CIMultiDict
 from providers.batches.gemini_lines import CANCELLED, Output, Status, mapped, read_results, split
 from providers.batches.http_answers import (
     count,
+    counted,
     in_address,
     is_simulated,
     may_be_over,
@@ -229,7 +230,7 @@ def _view(batch: _Batch, told: Mapping[str, str]) -> BatchView:
     counts = None
     if stats is not None:
         completed, failed = count(stats.successful_request_count), count(stats.failed_request_count)
-        counts = Counts(count(stats.request_count), completed, failed)
+        counts = counted(count(stats.request_count), completed, failed)
     phase = _phase(batch, counts)
     problem, full = _problem(batch) if phase is Phase.REFUSED else (None, False)
     return BatchView(

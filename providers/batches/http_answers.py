@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from providers.batches.wire import BatchCallError
+from providers.batches.wire import BatchCallError, Counts
 from providers.failures import MESSAGE_LIMIT, classify
 from providers.moments import read_date_s
 from providers.wire import SIMULATED_HEADER, Billing, Failure, FailureKind
@@ -75,6 +75,11 @@ def count(value: object) -> int:
     if isinstance(value, str) and len(value) <= 12 and value.isascii() and value.isdigit():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**12 else 0
+
+
+def counted(total: int, completed: int, failed: int) -> Counts | None:
+    """Counts as a view has them: None where nothing was counted."""
+    return Counts(total, completed, failed) if total + completed + failed else None
 
 
 def in_address(text: str) -> str:

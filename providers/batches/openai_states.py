@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from providers.batches.http_answers import count
+from providers.batches.http_answers import count, counted
 from providers.batches.openai_failures import is_queue_full
 from providers.batches.wire import BatchView, Counts, Phase
 from providers.error_bodies import MESSAGE_LIMIT
@@ -84,7 +84,7 @@ def read_batch(told: Fields | None, simulated: bool, batch_id: str | None = None
         id_,
         phase,
         str(told.get("status") or "unknown")[:_LONGEST_ID],
-        _counts(told),
+        _counts(told) or (Counts() if _never_began(told) else None),
         moment_of(told),
         moment_of(told, "expires_at"),
         _results(told),
@@ -122,10 +122,18 @@ def _results(told: Fields) -> tuple[str, ...]:
 
 
 def _counts(told: Fields) -> Counts | None:
+    """None where there are none: nothing is counted before a batch was validated, and by some servers never."""
     counts = told.get("request_counts")
     if not isinstance(counts, dict):
         return None
-    return Counts(*(count(counts.get(name)) for name in ("total", "completed", "failed")))
+    return counted(*(count(counts.get(name)) for name in ("total", "completed", "failed")))
+
+
+def _never_began(told: Fields) -> bool:
+    """Whether a batch was ended before it was validated: it has counted nothing, and has no files."""
+    return (
+        _status(told) in _OVER - {"completed"} and isinstance(told.get("request_counts"), dict) and not _results(told)
+    )
 
 
 def _usage(told: Fields) -> Usage | None:

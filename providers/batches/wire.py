@@ -36,7 +36,8 @@ class Counts(msgspec.Struct, frozen=True):
 class BatchView(msgspec.Struct, frozen=True):
     """A batch as its provider shows it. Times in seconds since 1970 UTC.
 
-    `status` is the provider's own word. `results` are what `download` wants to know of where its results lie.
+    `status` is the provider's own word. `counts` is None where nothing was counted, or not yet; all of them 0 where it
+    ended before anything ran. `results` are what `download` wants to know of where its results lie.
     `usage` is what all its lines used together, where the provider says so. `bad_lines`: why single lines (from 1) were
     refused before the batch ran. `queue_full`: it was refused for what else is in the account's queue, not for itself.
     """

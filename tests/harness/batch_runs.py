@@ -6,20 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from orchestrator.asking import options_of
+from orchestrator.batching import following, lane_batches
 from orchestrator.opening import opened
 from orchestrator.session import Result, send
 from outputs.fold import RunState, fold
+from outputs.journal import Log
+from outputs.log_reader import read_records
+from outputs.records import ErrorLine
 from providers.simulator import Simulator
 
 INPUT, OUTPUT = 1.0, 2.0  # USD per million tokens; a batch costs half
 PATIENT = {"batch_poll_s": 0.05, "batch_look_s": 0.3, "batch_queue_s": 0.2}  # what a test's time allows
 _CATALOG = """
 [providers.lab]
-protocol = "openai"
+protocol = "{protocol}"
 base_url = "{base_url}"
 models = ["*"]
+{more}
 batch_discount = 0.5
 [providers.lab.prices."*"]
 input = {input}
@@ -41,10 +47,15 @@ class Billed:
     usd: float
 
 
-def write_priced_catalog(path: Path, base_url: str, **batch: object) -> Path:
-    """A catalog in which every model goes to the server, at prices, and at half of them by batch."""
+def write_priced_catalog(path: Path, base_url: str, protocol: str = "openai", more: str = "", **batch: object) -> Path:
+    """A catalog in which every model goes to the server, at prices, and at half of them by batch.
+
+    `more` are further lines of the provider's table.
+    """
     settings = "".join(f"{name} = {json.dumps(value)}\n" for name, value in batch.items())
-    path.write_text(_CATALOG.format(base_url=base_url, input=INPUT, output=OUTPUT, batch=settings))
+    path.write_text(
+        _CATALOG.format(protocol=protocol, base_url=base_url, more=more, input=INPUT, output=OUTPUT, batch=settings)
+    )
     return path
 
 
@@ -87,3 +98,24 @@ def check_accounted(folder: Path, rows: int) -> RunState:
     assert not state.open_attempts
     assert not state.batches.unfinished
     return state
+
+
+def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the waits of this process: for more rows, between tries of a call, and for results to become whole."""
+    monkeypatch.setattr(lane_batches, "_QUIET_S", 0.05)
+    monkeypatch.setattr(following, "_SLOWEST_RETRY_S", 0.05)
+    monkeypatch.setattr(following, "_READ_AGAIN", 1)
+
+
+def failures(folder: Path) -> dict[str, str]:
+    """By custom_id why a row has failed."""
+    return {line.custom_id: line.error.code for _, line in read_records(folder / Log.ERRORS.file_name, ErrorLine)}
+
+
+def check_cost(state: RunState, usd: float) -> None:
+    """A provider billed `usd`: what has settled is known to the billionth, and what is lost is counted at its most."""
+    known, maybe = (sum(getattr(lane, name) for lane in state.lanes) for name in ("cost_usd", "maybe_usd"))
+    if maybe:
+        assert known - 1e-9 <= usd <= known + maybe
+    else:
+        assert known == pytest.approx(usd)

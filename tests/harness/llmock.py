@@ -11,22 +11,26 @@ from pathlib import Path
 from typing import Any, Self
 
 _PATIENCE_S = 60.0
+_WITH_DELAY = "import llmock.cli, llmock.routers.batch as batch; batch._BATCH_DELAY = {seconds}; llmock.cli.app()"
 
 
 class LLMock:
     """The server; `url` is its root, with OpenAI at /v1, Anthropic at /anthropic and Gemini at /gemini/v1beta.
 
-    Of equal requests its answers are equal but for their ids and times.
+    Of equal requests its answers are equal but for their ids and times. Its batches take three seconds, or `batch_s`.
     """
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, batch_s: float | None = None) -> None:
         self._log = log
+        self._batch_s = batch_s
         self._port = _free_port()
         self.url = f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
-        program = str(Path(sys.executable).with_name("llmock"))
-        command = [program, "serve", "--host", "127.0.0.1", "--port", str(self._port)]
+        program = [str(Path(sys.executable).with_name("llmock"))]
+        if self._batch_s is not None:
+            program = [sys.executable, "-c", _WITH_DELAY.format(seconds=self._batch_s)]
+        command = [*program, "serve", "--host", "127.0.0.1", "--port", str(self._port)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:

@@ -67,26 +67,29 @@ async def send_file(
     request: web.Request, settings: SimulatorSettings, files: Files, stored: Stored
 ) -> web.StreamResponse:
     """A file, or at its first download perhaps only the beginning of it."""
-    key = digest(stored.id.encode())
+    key, left = digest(stored.id.encode()), stored.size
     if files.first_download(stored.id) and befalls(settings, settings.batch_download_torn, key, "download"):
         share = 0.1 + 0.8 * uniform(settings.seed, key, "download share")
-        return await _send_part(request, stored.path, stored.size, share)
-    return web.FileResponse(stored.path, headers={"Content-Type": "application/octet-stream"})
+        left = min(stored.size - 1, max(1, int(stored.size * share)))
+    return await _send(request, stored, left)
 
 
-async def _send_part(request: web.Request, path: Path, size: int, share: float) -> web.StreamResponse:
-    left = min(size - 1, max(1, int(size * share)))
-    torn = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
-    torn.content_length = size
-    await torn.prepare(request)
-    with path.open("rb") as file:
-        while left > 0:
-            chunk = file.read(min(_CHUNK, left))
+async def _send(request: web.Request, stored: Stored, left: int) -> web.StreamResponse:
+    """So many bytes of a file, after which the connection is dropped where that is not all.
+
+    Not by aiohttp's own response for files, which leaves them open where its client has gone before they were.
+    """
+    response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
+    response.content_length = stored.size
+    await response.prepare(request)
+    torn = left < stored.size
+    with stored.path.open("rb") as file:
+        while left > 0 and (chunk := file.read(min(_CHUNK, left))):
             left -= len(chunk)
-            await torn.write(chunk)
-    if request.transport is not None:
+            await response.write(chunk)
+    if torn and request.transport is not None:
         request.transport.close()
-    return torn
+    return response
 
 
 def answered(request: web.Request, value: dict[str, Any], lost: bool) -> web.Response:
