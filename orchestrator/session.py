@@ -130,6 +130,7 @@ async def _engine(opened: Opened, options: Options) -> AsyncIterator[Engine]:
             allow_rebuy=options.allow_rebuy,
         )
         stack.push_async_callback(engine.batching.close)
+        engine.batching.sweep()
         with contextlib.suppress(WriteFailedError):  # then `engine.run` sends nothing and says why
             await _set_up(opened, engine, options)
         async with _steered(opened.folder, engine):

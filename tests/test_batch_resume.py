@@ -20,7 +20,15 @@ from providers.simulator import Simulator, SimulatorSettings
 from providers.wire import Billing, Failure, FailureKind
 from tests.harness import log_view
 from tests.harness.asking import body, write_manifest
-from tests.harness.batch_runs import billed, check_accounted, cost_usd, failures, hasten, write_priced_catalog
+from tests.harness.batch_runs import (
+    billed,
+    check_accounted,
+    cost_usd,
+    failures,
+    hasten,
+    run_batches,
+    write_priced_catalog,
+)
 from tests.harness.batch_sessions import leave_at_provider, leave_when, session
 from tests.harness.command import overnight, run_to_end
 from tests.harness.scripted_openai import Says, Scripted
@@ -363,3 +371,16 @@ async def test_the_way_is_remembered(tmp_path: Path) -> None:
         await session(manifest.path, run, catalog, leave_at_provider, first=5)
         assert (await session(manifest.path, run, catalog, via=None)).answered == ROWS
         assert billed(simulator).batch_lines == ROWS
+
+
+async def test_a_file_that_was_cut_but_never_begun_is_removed(tmp_path: Path) -> None:
+    """A session removes what one that was killed while it cut a shard has left, and nothing else."""
+    manifest = write_manifest(tmp_path / "m.jsonl", 3)
+    async with Simulator(SimulatorSettings(batch_s=0.1)) as simulator:
+        catalog = write_priced_catalog(tmp_path / "lab.toml", simulator.base_url)
+        batches = tmp_path / "run" / "batches"
+        await run_batches(manifest.path, tmp_path / "run", catalog)
+        (batches / "on-000000000000.sent.jsonl").write_bytes(b"{}\n")
+        kept = {path.name for path in batches.iterdir() if path.name.endswith(".results.jsonl")}
+        await run_batches(manifest.path, tmp_path / "run", catalog)
+    assert {path.name for path in batches.iterdir()} == kept

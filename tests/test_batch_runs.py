@@ -14,7 +14,7 @@ from outputs.log_reader import read_records
 from outputs.records import AttemptLine, ErrorLine
 from providers.simulator import Simulator, SimulatorSettings
 from tests.harness.asking import write_manifest
-from tests.harness.batch_runs import billed, check_accounted, cost_usd, run_batches, write_priced_catalog
+from tests.harness.batch_runs import billed, check_accounted, cost_usd, hasten, run_batches, write_priced_catalog
 
 ROWS = 60
 QUICK: dict[str, Any] = {"answer_tokens": 12, "record": True, "latency_s": 0.002, "batch_s": 0.2}
@@ -61,6 +61,11 @@ FAULTS: dict[str, tuple[dict[str, Any], set[str]]] = {
 def failures(folder: Path) -> dict[str, str]:
     """By custom_id why a row has failed."""
     return {line.custom_id: line.error.code for _, line in read_records(folder / Log.ERRORS.file_name, ErrorLine)}
+
+
+@pytest.fixture(autouse=True)
+def _hastened(monkeypatch: pytest.MonkeyPatch) -> None:
+    hasten(monkeypatch)
 
 
 @pytest.mark.timeout(120)

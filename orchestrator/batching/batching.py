@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.batch_status import status_of
 from orchestrator.batching.lane_batches import LaneBatches, Spawn
-from orchestrator.batching.surroundings import Surroundings
+from orchestrator.batching.surroundings import SENT, Surroundings
 from orchestrator.batching.topping_up import OnlinePace
 from orchestrator.batching.via import Via
 from orchestrator.lane import Lane
@@ -57,6 +57,13 @@ class Batching:
                 what = f"the run has batches at {name}, which has no batch API in the catalog now: put it back"
                 raise InputError(what, field=f"[providers.{name}.batch]")
             batches.follow_earlier(batch)
+
+    def sweep(self) -> None:
+        """Before any row comes: remove the files of batches that a killed session had not begun yet."""
+        known = {self.around.sent_path(batch.told.key or "") for batch in self.around.state.batches.unfinished}
+        for path in self.around.folder.glob(f"*{SENT}"):
+            if path not in known:
+                path.unlink(missing_ok=True)
 
     def learn_paces(self, estimate: Mapping[str, Any]) -> None:
         """Take in how long rows would take online, by the high end of what a run's estimate says of its lanes."""
@@ -182,14 +189,20 @@ class Batching:
         parts += [f"{len(batches.waiting):,} rows wait for a batch"] if batches.waiting else []
         parts += [f"{len(batches.held):,} held: the budget has no room for them"] if batches.held else []
         parts += [f"batches were refused: {batches.refused}"] if batches.refused else []
-        parts += [follower.note for follower in batches.followers if follower.note][:1]
+        parts += [follower.note or follower.hint for follower in batches.followers if follower.note or follower.hint][
+            :1
+        ]
         return ", ".join(parts)
 
     def describe(self) -> list[dict[str, Any]]:
         """Each batch that is followed, for JSON: its `BatchStatus`, its lane, and what there is to note."""
         now = time.time()
         return [
-            {**asdict(status_of(follower.batch, now)), "lane": batches.lane.name, "note": follower.note}
+            {
+                **asdict(status_of(follower.batch, now)),
+                "lane": batches.lane.name,
+                "note": follower.note or follower.hint,
+            }
             for batches in self.lanes.values()
             for follower in batches.followers
         ]

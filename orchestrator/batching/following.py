@@ -13,6 +13,7 @@ from enum import Enum
 
 from orchestrator.batching.dropping import free_rows
 from orchestrator.batching.hiding import hide_in_file
+from orchestrator.batching.patience import Patience
 from orchestrator.batching.reading import Reading, read_results
 from orchestrator.batching.settling import Settler
 from orchestrator.batching.shards import is_as_it_was, shard_of, told_of
@@ -27,7 +28,6 @@ from providers.batches.wire import BatchCallError, BatchClient, BatchView, Looke
 from providers.prices import Rates
 from providers.wire import Billing, Failure, FailureKind
 
-_SLOWEST_RETRY_S = 60.0
 _TOLD_EVERY_S = 30.0  # counts that move are logged so often
 _READ_AGAIN = 2  # times that results with lines torn or missing are got once more
 _GONE = frozenset({404, 410})
@@ -70,11 +70,12 @@ class Follower:
     problem: Failure | None = None
     freed: list[int] = field(default_factory=list)
     answered: int = 0
-    note: str = ""
+    note: str = ""  # of trouble that a new batch would meet as well
+    hint: str = ""  # of what is this one's own
     _uncertain: bool = field(init=False)  # the last upload or creation may have taken effect
     _tried_at: float = field(init=False)
     _asked_to_end: bool = False
-    _fails: int = 0
+    _patience: Patience = field(default_factory=Patience)
     _refusals: int = 0  # by a full queue, in a row
     _polls: int = 0
     _told_at: float = 0.0
@@ -103,7 +104,7 @@ class Follower:
             try:
                 ending = await self._advance()
                 if self.batch.step is not Step.CREATING:  # looking for it is no success: creating it may fail for ever
-                    self._fails = 0
+                    self._patience.reset()
             except BatchCallError as error:
                 ending = await self._failed(error)
             if ending is not None:
@@ -174,8 +175,8 @@ class Follower:
         if finding.batch is not None:
             await self._created(finding.batch)
         elif finding.looked is Looked.PERHAPS:
-            self._fails = 0
-            self.note = "waits for a batch that may be this one to end: its creation was not answered"
+            self._patience.reset()
+            self.hint = "waits for a batch that may be this one to end: its creation was not answered"
             await self._rest(self.around.thresholds.batch_poll_s)
         elif (left := self._tried_at + self.around.thresholds.batch_look_s - time.time()) > 0:
             await self._rest(max(0.05, min(left, left / 3 + 0.5)))
@@ -184,7 +185,7 @@ class Follower:
 
     async def _created(self, view: BatchView) -> None:
         self._uncertain = False
-        self.note = ""
+        self.note = self.hint = ""
         self.in_queue = True
         self._note_simulated(view)
         await self._step(Step.CREATED, told_of(view, id_=view.id))
@@ -271,7 +272,7 @@ class Follower:
         unsure = failure.billing is Billing.MAYBE
         if submitting and unsure and not self._uncertain:
             self._uncertain, self._tried_at = True, time.time()  # it may have arrived at the last moment
-        self._fails += 1
+        self._patience.note(failure, time.monotonic())
         if submitting and not self._uncertain and failure.kind is FailureKind.TOO_LARGE:
             await self._drop(failure.message)
             return Ending.TOO_LARGE
@@ -281,11 +282,10 @@ class Follower:
             return self._end_lane(EndLane(f"{failure.kind.value.replace('_', ' ')}: {failure.message}", 6))
         if failure.kind in (FailureKind.ROW_REFUSED, FailureKind.TOO_LARGE) and not unsure:
             return await self._call_refused(failure, submitting)
-        most = self.around.thresholds.failures_in_row
-        if self._fails >= most:
-            return self._end_lane(EndLane(f"{most} failures in a row, the last: {failure.message}", 7))
+        if (ending := self._patience.ending(failure, self.around.thresholds, time.monotonic())) is not None:
+            return self._end_lane(ending)
         self.note = f"tries again: {failure.message}"
-        await self._rest(max(failure.retry_after_s or 0.0, poll_wait_s(self._fails, _SLOWEST_RETRY_S)))
+        await self._rest(self._patience.wait_s(failure))
         self.note = ""
         return None
 
@@ -306,8 +306,8 @@ class Follower:
 
     async def _gone(self, failure: Failure) -> Ending | None:
         """The provider does not know the batch, or what came of it: nobody can say whether its rows were billed."""
-        if self._fails < _GONE_FOR_GOOD:
-            await self._rest(poll_wait_s(self._fails, _SLOWEST_RETRY_S))
+        if self._patience.fails < _GONE_FOR_GOOD:
+            await self._rest(self._patience.wait_s(failure))
             return None
         what = f"{self.lane.provider_name} does not know the batch {self.batch.name} any more ({failure.message})"
         if self.batch.open_rows and not self.allow_rebuy:
@@ -336,7 +336,8 @@ class Follower:
             await self._drop(failure.message)
             return Ending.TOO_LARGE
         self.in_queue = False
-        self._fails, self._refusals = 0, self._refusals + 1
+        self._patience.reset()
+        self._refusals += 1
         self.note = f"waits for room in the provider's queue: {failure.message}"
         await self._rest(max(poll_wait_s(self._refusals, self.around.thresholds.batch_queue_s), 0.05))
         if self.leaving or self.wanted_end:

@@ -11,6 +11,7 @@ from orchestrator.thresholds import Thresholds
 from outputs.fold import RunState
 from outputs.journal import Journal
 
+SENT = ".sent.jsonl"
 FOLDER = "batches"  # of a run folder: what was sent, while it is under way, and what came back
 
 
@@ -36,7 +37,7 @@ class Surroundings:
 
     def sent_path(self, key: str) -> Path:
         """The file of a batch's lines as they are sent."""
-        return self.folder / f"{key}.sent.jsonl"
+        return self.folder / f"{key}{SENT}"
 
     def results_path(self, key: str) -> Path:
         """The file of what came back, as it came."""

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from orchestrator.asking import options_of
-from orchestrator.batching import following, lane_batches
+from orchestrator.batching import following, lane_batches, patience
 from orchestrator.opening import opened
 from orchestrator.session import Result, send
 from outputs.fold import RunState, fold
@@ -103,7 +103,7 @@ def check_accounted(folder: Path, rows: int) -> RunState:
 def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the waits of this process: for more rows, between tries of a call, and for results to become whole."""
     monkeypatch.setattr(lane_batches, "_QUIET_S", 0.05)
-    monkeypatch.setattr(following, "_SLOWEST_RETRY_S", 0.05)
+    monkeypatch.setattr(patience, "_SLOWEST_RETRY_S", 0.05)
     monkeypatch.setattr(following, "_READ_AGAIN", 1)
 
 
