@@ -30,7 +30,14 @@ def test_all_of_them_take_the_same_arguments() -> None:
     assert ran == yielded
     assert planned.pop("decode_media").default is False
     assert planned.items() <= ran.items()
-    assert set(ran) - set(planned) == {"accept_changes", "dedupe", "allow_unpriced", "thresholds", "on_engine"}
+    assert set(ran) - set(planned) == {
+        "accept_changes",
+        "dedupe",
+        "allow_unpriced",
+        "allow_rebuy",
+        "thresholds",
+        "on_engine",
+    }
 
 
 @pytest.mark.parametrize("budget", [0.00001, "0.00001", "$0.00001", 0])
