@@ -96,14 +96,19 @@ def status_of(batch: Batch, now: float, notes: Mapping[str, str] = NO_NOTES) -> 
 
 
 def expected_end(batch: Batch, now: float) -> float | None:
-    """When a running batch will be done, at the pace of its lines until they were counted; None while none is done."""
-    counts = batch.told.counts
-    if batch.step not in (Step.CREATED, Step.POLLED) or counts is None or counts.completed + counts.failed <= 0:
+    """When a running batch will be done, at the pace of its lines until they were counted; None while none is done.
+
+    Not before `now`, and no later than it expires; epoch seconds. A clock that is behind the provider's tells no pace.
+    """
+    told, counts = batch.told, batch.told.counts
+    done = 0 if counts is None else counts.completed + counts.failed
+    if batch.step not in (Step.CREATED, Step.POLLED) or told.id is None or counts is None or done <= 0:
         return None
-    end = batch.expected_end(batch.step_at)
-    if end is None or end >= now:
-        return end
-    return now if batch.told.expires_at is None else min(now, batch.told.expires_at)
+    began = told.created_at or batch.begun_at
+    if batch.step_at <= began:
+        return told.expires_at
+    end = max(now, began + (batch.step_at - began) * max(counts.total, done) / done)
+    return end if told.expires_at is None else min(end, told.expires_at)
 
 
 def _notes(live: Mapping[str, Any]) -> dict[str, str]:

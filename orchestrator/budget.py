@@ -27,7 +27,7 @@ class Fit(IntEnum):
 
     RESERVED = 0
     WAIT = 1  # not beside what is in flight, whose settlements may make room
-    HELD = 2  # not even if all that is in flight turned out to cost nothing: only a higher cap lets it go
+    HELD = 2  # not even if all that this session sees to its end turned out to cost nothing: only a higher cap helps
     PREPARING = 3  # its pictures are not ready yet
     GONE = 4  # it cannot be sent, and has been given up
 
@@ -91,9 +91,12 @@ def round_up_usd(usd: float) -> float:
 
 
 class _Book:
-    """What was and may be spent in one scope, in nanodollars. `cap` is None for a lane's own book."""
+    """What was and may be spent in one scope, in nanodollars. `cap` is None for a lane's own book.
 
-    __slots__ = ("cap", "maybe", "name", "reserved", "settled")
+    `left` is the part of `reserved` that no settlement of this session will free.
+    """
+
+    __slots__ = ("cap", "left", "maybe", "name", "reserved", "settled")
 
     def __init__(self, name: str, cap: int | None = None) -> None:
         self.name = name
@@ -101,11 +104,13 @@ class _Book:
         self.settled = 0
         self.maybe = 0
         self.reserved = 0
+        self.left = 0
 
     def add(self, other: "_Book") -> None:
         self.settled += other.settled
         self.maybe += other.maybe
         self.reserved += other.reserved
+        self.left += other.left
 
     def describe(self) -> dict[str, Any]:
         """Amounts in USD."""
@@ -152,14 +157,19 @@ class LaneBudget:
         for book in self._books:
             book.reserved += nanodollars(usd or 0.0)
 
+    def leave(self, usd: float | None) -> None:
+        """What is reserved for a row stays so to the session's end: its batch is left to its provider."""
+        for book in self._books:
+            book.left += nanodollars(usd or 0.0)
+
     def _fit(self, amount: int) -> Fit:
         fit = _RESERVED
         for scope in self._scopes:
             assert scope.cap is not None
-            left = scope.cap - scope.settled - scope.maybe
-            if amount > left:
+            room = scope.cap - scope.settled - scope.maybe
+            if amount > room - scope.left:
                 return _HELD
-            if amount > left - scope.reserved:
+            if amount > room - scope.reserved:
                 fit = _WAIT
         return fit
 

@@ -163,30 +163,32 @@ class Engine:
         self.journal.on_trouble = self._on_trouble
         if self.journal.failure is not None or self.journal.disk_full:  # while the session was set up
             self._on_trouble()
-        watches = [
-            asyncio.create_task(watch_time_outs(self._workers.slots, self._shortest_time_out), name="time-outs"),
-            asyncio.create_task(self._watch_deadline(), name="deadline"),
-        ]
-        for watch in watches:
-            watch.add_done_callback(self._workers.watch)
-        try:
-            self.batching.follow_earlier()
-            if cancelling:
-                self.stop_cancelling()
-            self._on_durable(self.journal.durable_seq)
-            await self._quiet.wait()
-            self.batching.leave()
-            for lane in self.lanes.values():
-                lane.close()
-            await self._workers.join()
-        finally:
-            for watch in watches:
-                watch.cancel()
-            await asyncio.gather(*watches, return_exceptions=True)
-            for lane in self.lanes.values():
-                lane.limits.close()
+        time_outs = watch_time_outs(self._workers.slots, self._shortest_time_out)
+        async with self._workers.beside(time_outs, self._watch_deadline()):
+            try:
+                self.batching.follow_earlier()
+                if cancelling:
+                    self.stop_cancelling()
+                self._on_durable(self.journal.durable_seq)
+                await self._quiet.wait()
+            except asyncio.CancelledError:
+                self.abandon()
+                raise
+            finally:
+                await self._wind_up()
         if self._crash is not None:
             raise self._crash
+
+    async def _wind_up(self) -> None:
+        """However the run ends: begin nothing more, and return once what is in flight has ended."""
+        self.batching.leave()
+        for lane in self.lanes.values():
+            lane.close()
+        try:
+            await self._workers.join()
+        finally:
+            for lane in self.lanes.values():
+                lane.limits.close()
 
     @property
     def unwritten_rows(self) -> set[int]:

@@ -10,7 +10,7 @@ import msgspec
 from jobs.manifest import ManifestJob
 from jobs.protocol import Job
 from jobs.spec import LoadedSpec
-from orchestrator.batching.allowed import require_open_batchable, via_of
+from orchestrator.batching.allowed import require_followable, require_open_batchable, via_of
 from orchestrator.batching.via import Via
 from orchestrator.budget import Caps
 from orchestrator.caps import caps_in_force, idle_caps, require_prices
@@ -287,7 +287,9 @@ def _reopen(
     else:
         found = _reopen_with(folder, record, state, asked, options, catalog, disk, progress)
     found.cut = cut
-    for provider in [lane.provider for lane in found.state.lanes if lane.open]:
+    require_followable(found.state, catalog)
+    used = [lane.provider for lane in found.state.lanes if lane.open]
+    for provider in used + [batch.told.provider or "" for batch in found.state.batches.unfinished]:
         require_key(provider, catalog)
     require_prices(folder, found.state, catalog, found.caps)
     via, allow_unpriced = via_of(found.state, options.via), options.allow_unpriced

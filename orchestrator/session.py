@@ -129,6 +129,8 @@ async def _engine(opened: Opened, options: Options) -> AsyncIterator[Engine]:
             via=via_of(opened.state, options.via),
             allow_rebuy=options.allow_rebuy,
         )
+        if options.cancel_batches:
+            engine.stopping = StopKind.CANCELLED  # from the first: nothing is sent, nor answered from the log
         stack.push_async_callback(engine.batching.close)
         engine.batching.sweep()
         with contextlib.suppress(WriteFailedError):  # then `engine.run` sends nothing and says why
@@ -169,9 +171,15 @@ async def _set_up(opened: Opened, engine: Engine, options: Options) -> None:
     _expect(opened, engine)
     _take_up(opened, engine, _replayed(opened, engine, options) if edited else replayed)
     _estimate(opened, engine, options)
+    if engine.stopping is None:
+        await _admit(opened.state, engine)
+
+
+async def _admit(state: RunState, engine: Engine) -> None:
+    """Queue the rows that want an answer and are in no batch."""
     unwritten = engine.unwritten_rows
-    for row in range(len(opened.state)):
-        if opened.state.is_open(row) and not opened.state.batch_of[row] and row not in unwritten:
+    for row in range(len(state)):
+        if state.is_open(row) and not state.batch_of[row] and row not in unwritten:
             engine.admit(row)
     await engine.answer_duplicates()
 
@@ -341,7 +349,7 @@ def _result(opened: Opened, engine: Engine, attempts_before: int, unwritten: str
         outcomes=dict(engine.follow_up.outcomes),
         simulated=opened.record.simulated or opened.state.simulated,
         held=held(engine),
-        batches_open=len(engine.batching.open_batches()),
+        batches_open=engine.batching.at_providers(),
         rebought=engine.batching.rebought,
         budget=engine.budget.describe(),
     )
@@ -369,7 +377,7 @@ def _why(opened: Opened, engine: Engine, unwritten: str) -> tuple[int, str]:
     if engine.overrun is not None or held(engine):
         reasons[4] = engine.overrun or _over_budget(engine)
     full = engine.journal.disk_full
-    if engine.stopping is StopKind.CANCELLED and engine.batching.open_batches():
+    if engine.stopping is StopKind.CANCELLED and engine.batching.at_providers():
         if not reasons.keys() & {6, 7}:  # which say why
             reasons[130] = "stopped before all its batches had ended"
     elif engine.stopping in (StopKind.INTERRUPTED, StopKind.STOPPED, StopKind.CANCELLED):

@@ -41,7 +41,9 @@ def show_result(result: Result) -> None:
             console.print(_still_open(result), markup=False, highlight=False, soft_wrap=True)
         elif result.unsent:
             console.print(f"go on with: overnight run {result.folder}", markup=False, highlight=False, soft_wrap=True)
-    elif result.failed:
+    elif result.batches_open:
+        console.print(_still_open(result), markup=False, highlight=False, soft_wrap=True)
+    if result.exit_code == 3:
         console.print(f"failed rows: overnight retry {result.folder}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -59,7 +61,7 @@ def _cost(lanes: tuple[LaneTotals, ...]) -> str:
         return text
     unpriced = sum(lane.maybe_unpriced for lane in lanes)
     most = "unknown" if unpriced == maybe else money(sum(lane.maybe_usd for lane in lanes), unpriced)
-    return f"{text}, and {maybe:,} attempts maybe billed (at most {most})"
+    return f"{text}, and {maybe:,} attempt{'s' if maybe > 1 else ''} maybe billed (at most {most})"
 
 
 def result_json(result: Result) -> dict[str, Any]:

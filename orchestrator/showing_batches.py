@@ -65,8 +65,11 @@ def _end(batch: BatchStatus, now: float) -> str:
 
 
 def _moment(at: float, now: float) -> str:
-    """The time of day; with its date where that is more than a day away."""
-    moment = datetime.fromtimestamp(at)
+    """The time of day; with its date where that is more than a day away, and "?" where no calendar has a day for it."""
+    try:
+        moment = datetime.fromtimestamp(at)
+    except (OverflowError, ValueError, OSError):
+        return "?"
     return f"{moment:%H:%M}" if abs(at - now) < _DAY_S else f"{moment:%m-%d %H:%M}"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.batching.allowed import has_batch_price
 from orchestrator.budget import Caps
 from orchestrator.control import Adjust, Command, LimitKey, Pause, Stop, Unpause, split_limit_key
 from orchestrator.deadline import Deadline
@@ -67,14 +68,30 @@ class Steering:
             self.engine.set_deadline(None if command.until is None else Deadline(command.until))
 
     def _set_budget(self, usd: float | None) -> None:
-        catalog = self.engine.catalog
-        unpriced = [lane.name for lane in self.engine.lanes.values() if lane.rates is None]
-        unpriced += [f"{name}/{model}" for name, model in self.engine.about if not _has_price(catalog, name, model)]
-        if usd is not None and unpriced:
-            raise InputError(f"the price of {unpriced[0]} is unknown, so no budget can hold for it", field="budget")
+        if usd is not None and (unknown := self._unknown_price()) is not None:
+            raise InputError(f"{unknown} is unknown, so no budget can hold for it", field="budget")
         caps = msgspec.structs.replace(self.engine.budget.caps, run=usd)
         log_caps(self.engine, caps)
         self.engine.set_caps(caps)
+
+    def _unknown_price(self) -> str | None:
+        """A price that nobody knows and that calls or batches of this run have, or will have; None where there is none.
+
+        Its batches may be of earlier sessions, that went another way.
+        """
+        engine = self.engine
+        for lane in engine.lanes.values():
+            if lane.rates is None:
+                return f"the price of {lane.name}"
+        for batches in engine.batching.lanes.values():
+            if batches.rates is None:
+                return f"the batch price of {batches.lane.name}"
+        for name, model in engine.about:
+            if not _has_price(engine.catalog, name, model):
+                return f"the price of {name}/{model}"
+            if not has_batch_price(name, model, engine.catalog, engine.via):
+                return f"the batch price of {name}/{model}"
+        return None
 
     def _log(self, name: str, **fields: object) -> None:
         if self.engine.journal.failure is None:

@@ -1,8 +1,9 @@
 """The tasks of a run: its lanes' workers, and what else it starts. Each is awaited; the error of any ends the run."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,19 @@ class Workers:
         """Return once every task has ended."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def beside(self, *watches: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+        """Have these go on for as long as the block does; nobody waits for them."""
+        tasks = [asyncio.create_task(watch) for watch in watches]
+        for task in tasks:
+            task.add_done_callback(self.watch)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def watch(self, task: "asyncio.Task[None]") -> None:
         """A task that ends by an error of ours ends the run: without it, a call or the run might hang."""

@@ -4,6 +4,8 @@ Each step that could take effect at a provider has a line before it and a line a
 after a kill knows what to look for: a file that may have been uploaded, a batch that may have been created.
 """
 
+from array import array
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -60,7 +62,10 @@ class BatchTold(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(slots=True)
 class Batch:
-    """A batch as its lines tell of it; `seq` is that of the first, by which others name it."""
+    """A batch as its lines tell of it; `seq` is that of the first, by which others name it.
+
+    `rows` are all that were ever in it, rising, in four bytes each; none once it is over and all have left it.
+    """
 
     seq: int
     number: int  # from 1, in the order of the log
@@ -70,6 +75,7 @@ class Batch:
     step_at: float = 0.0
     cancelling: bool = False
     open_rows: int = 0  # attempts that have not settled
+    rows: "array[int]" = field(default_factory=lambda: array("I"))
 
     @property
     def over(self) -> bool:
@@ -81,20 +87,28 @@ class Batch:
         """What people know it by: the provider's id, or the key where there is none yet."""
         return self.told.id or self.told.key or f"batch {self.seq}"
 
-    def expected_end(self, now: float) -> float | None:
-        """When it will have ended, at the pace of its lines so far, and no later than it expires; epoch seconds.
+    def has(self, row: int) -> bool:
+        """Whether a row was ever in it, as long as `rows` are known."""
+        place = bisect_left(self.rows, row)
+        return place < len(self.rows) and self.rows[place] == row
 
-        None where nobody can say: it has not been created, or none of its lines is done and it tells no end.
-        """
-        told, counts = self.told, self.told.counts
-        if self.over or told.id is None:
-            return None
-        began = told.created_at or self.begun_at
-        done = 0 if counts is None else counts.completed + counts.failed
-        if counts is None or not done or now <= began:
-            return told.expires_at
-        end = began + (now - began) * max(counts.total, done) / done
-        return end if told.expires_at is None else min(end, told.expires_at)
+    def enter(self, row: int) -> None:
+        """An attempt of a row begins by it."""
+        self.open_rows += 1
+        if not self.rows or row > self.rows[-1]:
+            self.rows.append(row)
+        elif not self.has(row):
+            self.rows.insert(bisect_left(self.rows, row), row)
+
+    def leave(self) -> None:
+        """An attempt of one of its rows is over."""
+        self.open_rows -= 1
+        self.forget_rows()
+
+    def forget_rows(self) -> None:
+        """Drop `rows` where nobody asks for them any more."""
+        if self.over and not self.open_rows:
+            self.rows = array("I")
 
 
 @dataclass(slots=True)
@@ -126,6 +140,10 @@ class Batches:
         """The batch with this number."""
         return self._by_number[number - 1]
 
+    def keyed(self, key: str) -> Batch:
+        """The batch with this key. Raises KeyError."""
+        return {batch.told.key or "": batch for batch in self._by_number}[key]
+
     def begin(self, seq: int, at: float, told: BatchTold | None) -> Batch:
         """The first line of a batch."""
         batch = Batch(seq, len(self._by_number) + 1, at, told or BatchTold(), step_at=at)
@@ -142,6 +160,9 @@ class Batches:
             batch.cancelling = True  # it says nothing of how far the batch is
         else:
             batch.step, batch.step_at = step, at
+            batch.forget_rows()
+        if step is Step.ENDED:  # what an earlier look has counted must not stand in for the end
+            batch.told = msgspec.structs.replace(batch.told, counts=None, results=None, usage=None)
         if told is not None:
             batch.told = _over(batch.told, told)
 

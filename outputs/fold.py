@@ -1,7 +1,7 @@
 """The state of a run as a fold over its log: what is asked, answered, failed, open, and what it cost.
 
 The engine folds the same steps while it runs as a replay does from disk, so there is one account of what a line means.
-Memory: about 40 bytes a row; bodies stay on disk.
+Memory: about 44 bytes a row, and 4 more of one whose batch is not over; bodies stay on disk.
 """
 
 import math
@@ -175,7 +175,7 @@ class RunState:
 
     def _enter_batch(self, row: int, seq: int, reserved_usd: float | None) -> None:
         batch = self.batches.by_seq[seq]
-        batch.open_rows += 1
+        batch.enter(row)
         self.batch_of[row] = batch.number
         self.reserved_of[row] = math.nan if reserved_usd is None else reserved_usd
         self.lanes[self.lane_of[row]].in_batches += 1
@@ -186,7 +186,7 @@ class RunState:
         if not number:
             return self.open_attempts.pop(row, None)
         self.batch_of[row] = 0
-        self.batches.numbered(number).open_rows -= 1
+        self.batches.numbered(number).leave()
         self.lanes[self.lane_of[row]].in_batches -= 1
         return OpenAttempt(self.attempts[row], self.reserved_usd(row))
 
@@ -197,8 +197,8 @@ class RunState:
 
     def rows_in(self, seq: int) -> list[int]:
         """The rows that are in a batch still, rising."""
-        number = self.batches.by_seq[seq].number
-        return [row for row, of in enumerate(self.batch_of) if of == number]
+        batch = self.batches.by_seq[seq]
+        return [row for row in batch.rows if self.batch_of[row] == batch.number]
 
     def _count_in_hour(self, lane: int, hour: int) -> None:
         counts = self.attempts_by_hour.setdefault(lane, {})

@@ -183,7 +183,7 @@ def upper_bound_usd(
     if most is None or _is_dear(asked) or _points(asked, body, url):
         return None
     if url == MESSAGES and b'"1h"' in body:
-        dearest_input = max(dearest_input, rates.long_written)
+        dearest_input = max(dearest_input, *(x.long_written for x in _within(rates, tokens)))
     output: float = asked.answers * most * dearest_output
     return tokens * dearest_input + output
 
@@ -197,5 +197,10 @@ def _dearest(rates: Rates, tokens: int) -> tuple[float, float]:
     """The dearest rates of input and output of a call with up to so many input tokens."""
     if not rates.tiers and not rates.by_hour:
         return rates.dearest_input, rates.output
-    within = [rates, *rates.by_hour, *(tier for above, tier in rates.tiers if tokens > above)]
+    within = _within(rates, tokens)
     return max(x.dearest_input for x in within), max(x.output for x in within)
+
+
+def _within(rates: Rates, tokens: int) -> list[Rates]:
+    """All rates that may count for a call with up to so many input tokens."""
+    return [rates, *rates.by_hour, *(tier for above, tier in rates.tiers if tokens > above)]

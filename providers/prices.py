@@ -76,8 +76,6 @@ def _library_rates(provider: Provider, price_id: str, model: str, at: datetime |
     now = at or datetime.now(UTC)
     try:
         rates = _with_hours(_from_library(price_id, model, now, None), price_id, model, now)
-        if price_id == "anthropic":
-            rates = msgspec.structs.replace(rates, long_cache_write=_LONG_CACHE_WRITE * rates.input)
         batch = _from_library(price_id, model, now, {"processing": "batch"})
     except LookupError:
         return None
@@ -118,7 +116,8 @@ def _from_library(price_id: str, model: str, at: datetime, context: dict[str, st
             for tokens in ({}, {"cache_read_tokens": input_tokens}, {"cache_write_tokens": input_tokens})
         )
         output = float(calc(input_tokens=input_tokens, output_tokens=_PROBE).output_price) / _PROBE
-        return Rates(fresh, read, output, source, written)
+        long_written = _LONG_CACHE_WRITE * fresh if price_id == "anthropic" else None
+        return Rates(fresh, read, output, source, written, long_cache_write=long_written)
 
     tiers = _thresholds(calc(input_tokens=_PROBE).model_price)
     return msgspec.structs.replace(rates(_PROBE), tiers=tuple((above, rates(above + 1)) for above in tiers))

@@ -81,6 +81,7 @@ class Rates(msgspec.Struct, frozen=True):
             cache_write=None if self.cache_write is None else self.cache_write * factor,
             long_cache_write=None if self.long_cache_write is None else self.long_cache_write * factor,
             tiers=tuple((above, rates.scaled(factor, source)) for above, rates in self.tiers),
+            by_hour=tuple(rates.scaled(factor, source) for rates in self.by_hour),
             source=source,
             batch=None,
         )

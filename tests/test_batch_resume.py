@@ -11,9 +11,12 @@ from typing import Any
 import orjson
 import pytest
 
+from orchestrator.asking import options_of
+from orchestrator.opening import opened
 from outputs.batches import Step
 from outputs.fold import fold
 from outputs.journal import Log
+from prompts.input_error import InputError
 from providers.batches.openai_files import OpenAIBatches
 from providers.batches.wire import BatchCallError
 from providers.simulator import Simulator, SimulatorSettings
@@ -92,8 +95,9 @@ async def test_a_batch_that_is_gone_is_bought_again_where_that_is_allowed(tmp_pa
 
 
 async def test_results_that_are_gone_are_as_a_batch_that_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An ended batch whose files the provider no longer has: exit code 6, and bought again where that is allowed."""
+    """An ended batch whose files the provider has had no more for long: exit code 6, and bought again where allowed."""
     manifest, run = write_manifest(tmp_path / "m.jsonl", ROWS), tmp_path / "run"
+    soon = {"longest_wait_s": 0.1}
 
     async def gone(*_: object) -> None:
         raise BatchCallError(Failure(FailureKind.ROW_REFUSED, Billing.UNBILLED, "No such File object", status=404))
@@ -102,10 +106,10 @@ async def test_results_that_are_gone_are_as_a_batch_that_is(tmp_path: Path, monk
         catalog = write_priced_catalog(tmp_path / "lab.toml", simulator.base_url)
         with monkeypatch.context() as patch:
             patch.setattr(OpenAIBatches, "download", gone)
-            lost = await session(manifest.path, run, catalog)
+            lost = await session(manifest.path, run, catalog, thresholds=soon)
             assert (lost.exit_code, lost.batches_open) == (6, 1)
-            assert "any more (No such File object); --allow-rebuy sends its rows again" in lost.reason
-            result = await session(manifest.path, run, catalog, via="online", allow_rebuy=True)
+            assert "(No such File object); --allow-rebuy sends its rows again" in lost.reason
+            result = await session(manifest.path, run, catalog, via="online", allow_rebuy=True, thresholds=soon)
         assert (result.exit_code, result.answered, result.rebought) == (0, ROWS, ROWS)
         first, second = billed(simulator).batch_lines, billed(simulator).lines
         assert (first, second) == (ROWS, 2 * ROWS)
@@ -371,6 +375,33 @@ async def test_the_way_is_remembered(tmp_path: Path) -> None:
         await session(manifest.path, run, catalog, leave_at_provider, first=5)
         assert (await session(manifest.path, run, catalog, via=None)).answered == ROWS
         assert billed(simulator).batch_lines == ROWS
+
+
+@pytest.mark.parametrize("lacks", ["table", "key"])
+async def test_a_batch_that_cannot_be_followed_refuses_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    """Without its provider's batch API in the catalog, or its key: exit code 2 before a line is written or sent."""
+    manifest, run = write_manifest(tmp_path / "m.jsonl", ROWS), tmp_path / "run"
+    monkeypatch.setenv("LAB_KEY", "k")
+
+    def logs() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in run.glob("*.jsonl")}
+
+    async with Simulator(SimulatorSettings(**SLOW)) as simulator:
+        catalog = write_priced_catalog(tmp_path / "lab.toml", simulator.base_url, more='api_key_env = "LAB_KEY"')
+        told = catalog.read_text()
+        await session(manifest.path, run, catalog, leave_at_provider)
+        before = logs()
+        with monkeypatch.context() as patch:
+            catalog.write_text(told.replace("[providers.lab.batch]", "") if lacks == "table" else told)
+            if lacks == "key":
+                patch.delenv("LAB_KEY")
+            with pytest.raises(InputError, match="batch API in the catalog now" if lacks == "table" else "set LAB_KEY"):
+                opened(run, options_of(config=catalog, via="online")).__enter__()
+        assert logs() == before
+        catalog.write_text(told)
+        assert (await session(run, run, catalog)).answered == ROWS
 
 
 async def test_a_file_that_was_cut_but_never_begun_is_removed(tmp_path: Path) -> None:

@@ -9,12 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.batching import settling, surroundings
 from orchestrator.batching.reading import Reading, row_of
+from orchestrator.batching.settling import Settler
+from orchestrator.batching.via import Via
 from orchestrator.budget import Caps
 from orchestrator.thresholds import Thresholds
-from outputs.batches import Step
+from outputs.batches import BatchTold, Step
 from outputs.fold import RunState, fold
+from outputs.journal import Log
 from providers.batches.wire import Counts, Result
+from providers.wire import Billing
 from tests.harness.batch_bench import Bench, catalog_of, reserved_usd
 from tests.harness.fake_batches import FakeProvider, batch_usd
 from tests.harness.time_lapse import run_in_time_lapse
@@ -58,15 +63,19 @@ def test_the_best_line_of_a_row_counts_of_equal_ones_the_first(came: list[tuple[
     assert reading.unknown == 0
 
 
-@given(st.one_of(st.none(), st.text(), st.integers(-5, 2**80).map(lambda seq: f"on-1-{seq}")))
+@given(st.one_of(st.none(), st.text(), (st.integers(-5, 9) | st.integers(-5, 2**80)).map(lambda seq: f"on-1-{seq}")))
 def test_an_id_names_a_row_only_as_we_have_made_it(id_: str | None) -> None:
-    """By the batch's own key and the seq of a request; whatever else comes names none."""
+    """By the batch's own key and the seq of a request that is in it, settled or not; whatever else comes names none."""
     state = RunState()
     lane = state.lane_number("p", "m")
-    for seq in (1, 2, 5):
+    for number, key in ((8, "on-1"), (9, "on-2")):
+        state.batches.begin(number, 0.0, BatchTold(key=key))
+    for row, (seq, batch) in enumerate(((1, 8), (2, 8), (3, 9), (4, None), (5, 8))):
         state.add_request(seq, 0, lane)
-    found = row_of(state, "on-1", id_)
-    assert found == {"on-1-1": 0, "on-1-2": 1, "on-1-5": 2}.get(id_ or "")
+        state.begin_attempt(row, 1, None, 0.0, batch)
+    state.settle_attempt(1, Billing.UNBILLED, "not_sent")
+    found = row_of(state, state.batches.keyed("on-1"), id_)
+    assert found == {"on-1-1": 0, "on-1-2": 1, "on-1-5": 4}.get(id_ or "")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +114,18 @@ def test_lines_that_nobody_asked_for_change_nothing(tmp_path: Path) -> None:
         await run_.session()
         assert run_.check(3).lanes[0].answered == 3
         assert counted(run_) == [{"answered": 3, "unknown": len(odd)}]
+
+    run(main())
+
+
+def test_answers_to_rows_of_another_batch_are_of_none_of_this_one(tmp_path: Path) -> None:
+    """Under the batch's own key, with the seq of a request of the same run: each row has its own answer in the end."""
+    run_ = bench(tmp_path, FakeProvider(odd_ids=("KEY-1", "KEY-4")), "{ max_rows = 2 }").ask(4)
+
+    async def main() -> None:
+        await run_.session()
+        assert run_.check(4).lanes[0].answered == 4
+        assert counted(run_) == [{"answered": 2, "unknown": 1, "duplicated": 1}] * 2
 
     run(main())
 
@@ -170,6 +191,27 @@ def test_where_usage_does_not_add_up_lost_lines_are_maybe_billed(tmp_path: Path,
         assert run_.provider.bought[0] == 1
 
     run(main())
+
+
+def test_an_answer_of_a_dear_tier_has_no_price_by_batch_as_it_has_none_online(tmp_path: Path) -> None:
+    """What nothing was reserved for costs nobody knows what: it is counted as unpriced."""
+    lanes = []
+    for via in (Via.BATCH, Via.ONLINE):
+        (folder := tmp_path / via.value).mkdir()
+        run_ = bench(folder, FakeProvider()).ask(2)
+        requests = run_.folder / Log.REQUESTS.file_name
+        first, second = requests.read_bytes().splitlines(keepends=True)
+        requests.write_bytes(first.replace(b'"messages"', b'"service_tier":"priority","messages"') + second)
+        run(_session(run_, via))
+        lanes += fold(run_.folder).lanes
+    by_batch, online = lanes
+    assert (by_batch.by_batch, by_batch.unpriced, by_batch.unpriced_usd) == (2, 1, 0.0)
+    assert (online.answered, online.unpriced, online.unpriced_usd) == (2, 1, 0.0)
+    assert by_batch.cost_usd == pytest.approx(batch_usd(1), abs=1e-9)
+
+
+async def _session(of: Bench, via: Via) -> None:
+    await of.session(via=via)
 
 
 # Rows without a line
@@ -280,6 +322,54 @@ def _once(do: Any, when: Any) -> Any:
             do()
 
     return look
+
+
+# Many of them
+
+
+@pytest.mark.parametrize("fate", ["answered", "torn", "unreadable", "dropped", "skipped", "expired", "cancelled"])
+def test_of_a_large_batch_only_some_rows_wait_in_memory_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    """Whatever came back, so many rows at most have lines that are not on disk; each is accounted for all the same."""
+    monkeypatch.setattr(surroundings, "FLUSH_EVERY", 5)
+    monkeypatch.setattr(settling, "FLUSH_EVERY", 5)
+    fates = {row: [fate] for row in range(40) if fate != "cancelled"}
+    run_ = bench(tmp_path, FakeProvider(fates=fates, polls=1e9 if fate == "cancelled" else 2)).ask(41)
+    most = 0
+
+    async def main() -> None:
+        async with run_.engine() as engine:
+            journal = engine.journal
+            append, settle = journal.append, Settler.settle
+
+            async def settle_watched(self: Settler, reading: Reading) -> None:
+                def append_watched(log: Log, rest: bytes) -> int:
+                    nonlocal most
+                    seq = append(log, rest)
+                    most = max(most, seq - journal.durable_seq)
+                    return seq
+
+                with monkeypatch.context() as patch:
+                    patch.setattr(journal, "append", append_watched)
+                    await settle(self, reading)
+
+            monkeypatch.setattr(Settler, "settle", settle_watched)
+            if fate == "cancelled":
+                stop = _once(lambda: engine.stop_cancelling(), lambda: bool(run_.provider.batches))
+                engine.batching.lanes[0].client.on_effect = stop  # type: ignore[attr-defined]  # it is the fake's
+            await engine.run()
+        assert reserved_usd(engine) == 0
+
+    run(main())
+    assert 5 <= most <= 2 * 5  # a row that is lost has two lines
+    state = fold(run_.folder)
+    assert state.lanes == run_.state.lanes
+    assert not any(state.batch_of)
+    kinds = {"torn": "unreadable", "unreadable": "unreadable", "dropped": "missing"}
+    assert run_.failed() == {row: kinds[fate] for row in range(40) if fate in kinds}
+    told = (run_.folder / Log.ATTEMPTS.file_name).read_bytes()
+    assert told.count(b'"raw":') == (40 if kinds.get(fate) == "unreadable" else 0)
 
 
 # Money

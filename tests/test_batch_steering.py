@@ -6,18 +6,24 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.asking import options_of
 from orchestrator.batching import cutting
+from orchestrator.batching.via import Via
 from orchestrator.control import Adjust, Pause, Stop, Unpause
-from orchestrator.engine import Engine
+from orchestrator.engine import Engine, StopKind
+from orchestrator.opening import opened
+from orchestrator.session import send
 from orchestrator.steering import Steering
 from outputs.batches import Step
 from outputs.fold import fold
 from outputs.journal import Log
+from prompts.input_error import InputError
 from providers.batches.openai_connection import Connection
 from providers.batches.openai_files import OpenAIBatches
 from providers.batches.wire import BatchCallError
@@ -25,7 +31,15 @@ from providers.simulator import Simulator, SimulatorSettings
 from providers.wire import Billing, Failure, FailureKind
 from tests.harness import log_view
 from tests.harness.asking import body, write_manifest
-from tests.harness.batch_runs import batches_of, billed, check_accounted, cost_usd, hasten, write_priced_catalog
+from tests.harness.batch_runs import (
+    PATIENT,
+    batches_of,
+    billed,
+    check_accounted,
+    cost_usd,
+    hasten,
+    write_priced_catalog,
+)
 from tests.harness.batch_sessions import at_provider, leave_at_provider, session, steps, until
 from tests.harness.broken_disks import FullDisk
 from tests.harness.command import overnight
@@ -98,6 +112,37 @@ async def test_a_higher_cap_lets_held_rows_go_by_batch(tmp_path: Path) -> None:
         result = await session(source, tmp_path / "run", catalog, meanwhile, budget="0.01")
         assert (result.exit_code, result.answered) == (0, 6)
     assert [batch.told.rows for batch in fold(tmp_path / "run").batches.all] == [3, 3]
+
+
+async def test_a_cap_is_refused_where_a_batch_price_is_unknown(tmp_path: Path) -> None:
+    """A budget over batches that nobody can price would be no budget: of those that go, and of those to come."""
+    manifest, run = write_manifest(tmp_path / "m.jsonl", ROWS), tmp_path / "run"
+
+    async def meanwhile(engine: Engine) -> None:
+        steering = Steering(engine)
+        await until(lambda: at_provider(engine))
+        with pytest.raises(InputError, match="the batch price of lab/model-a is unknown, so no budget can hold"):
+            steering.handle(Adjust(budget_usd=5.0))
+        assert engine.budget.caps.run is None
+        assert steering.handle(Adjust(budget_usd=None))["cap_usd"] is None
+
+    async def before_stage(engine: Engine) -> None:
+        engine.about["lab", "model-b"] = 3  # as a job's later stage has them
+        with pytest.raises(InputError, match="the batch price of lab/model-b is unknown"):
+            Steering(engine).handle(Adjust(budget_usd=5.0))
+        engine.via = Via.ONLINE
+        assert Steering(engine).handle(Adjust(budget_usd=5.0))["cap_usd"] == 5.0
+
+    async with Simulator(SimulatorSettings(**QUICK)) as simulator:
+        catalog = write_priced_catalog(tmp_path / "lab.toml", simulator.base_url)
+        catalog.write_text(catalog.read_text().replace("batch_discount = 0.5", ""))
+        result = await session(manifest.path, run, catalog, meanwhile, allow_unpriced=True)
+        assert (result.exit_code, result.answered) == (0, ROWS)
+        every, one = '[providers.lab.prices."*"]', '[providers.lab.prices."model-a"]'
+        prices = f"{one}\ninput = 1.0\noutput = 2.0\nbatch_input = 0.5\nbatch_output = 1.0\n"
+        catalog.write_text(catalog.read_text().replace(every, prices + every))
+        result = await session(manifest.path, tmp_path / "staged", catalog, before_stage)
+        assert (result.exit_code, result.answered) == (0, ROWS)
 
 
 # Deadlines
@@ -204,6 +249,29 @@ async def test_a_stop_leaves_batches_and_a_cancelling_one_takes_them_in(tmp_path
     check_accounted(run, ROWS)
 
 
+async def test_cancelling_the_batches_of_a_stopped_run_sends_nothing(tmp_path: Path) -> None:
+    """Rows that wait to go online stay unsent; the next session sends them, and what was cancelled."""
+    manifest, run = write_manifest(tmp_path / "m.jsonl", 2 * ROWS), tmp_path / "run"
+
+    async def drains(engine: Engine) -> None:
+        engine.drain(StopKind.INTERRUPTED)
+
+    async with Simulator(SimulatorSettings(**NIGHT | {"latency_s": 0.1})) as simulator:
+        catalog = write_priced_catalog(tmp_path / "lab.toml", simulator.base_url)
+        await session(manifest.path, run, catalog, leave_at_provider, first=ROWS)
+        result = await session(manifest.path, run, catalog, drains, via="online", concurrency=1)
+        assert (result.exit_code, result.batches_open) == (130, 1)
+        before = (simulator.stats.billed, result.answered)
+        options = replace(options_of(config=catalog, thresholds=PATIENT), cancel_batches=True)
+        with opened(run, options) as found:
+            result = await send(found, options)
+        assert (result.exit_code, result.reason) == (130, "stopped, and its batches cancelled")
+        assert (result.batches_open, result.sent) == (0, 0)
+        assert (simulator.stats.billed, result.answered) == before
+        result = await session(run, run, catalog, via="online")
+        assert (result.exit_code, result.answered, billed(simulator).lines) == (0, 2 * ROWS, 2 * ROWS)
+
+
 @pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)])
 async def test_signals_leave_batches_at_the_provider(tmp_path: Path, number: signal.Signals, times: int) -> None:
     """Ctrl-C, once or twice, and SIGTERM end with 130, say how to go on, and the next session fetches the answers."""
@@ -298,14 +366,14 @@ async def test_a_server_that_is_dead_ends_the_session(
     manifest, run = write_manifest(tmp_path / "m.jsonl", ROWS), tmp_path / "run"
     async with Simulator(SimulatorSettings(**QUICK)) as simulator:
         catalog = write_priced_catalog(tmp_path / "lab.toml", simulator.base_url)
-        thresholds = {"failures_in_row": 3, "batch_look_s": 0.1}
+        thresholds = {"failures_in_row": 3, "batch_look_s": 0.1, "longest_wait_s": 0.0}
         with monkeypatch.context() as patch:
             effect = Billing.MAYBE if call in ("upload", "create") else Billing.UNBILLED
             failure = Failure(FailureKind.TRANSIENT, effect, "the server is on fire", status=500)
             patch.setattr(OpenAIBatches, call, _raising(failure, getattr(OpenAIBatches, call)))
             result = await session(manifest.path, run, catalog, thresholds=thresholds)
         assert result.exit_code == 7, result.reason
-        assert "3 failures in a row, the last: the server is on fire" in result.reason
+        assert "failures in a row, the last: the server is on fire" in result.reason
         assert (await session(manifest.path, run, catalog)).exit_code == 0
         assert (billed(simulator).lines, len(await batches_of(simulator))) == (ROWS, 1)
 

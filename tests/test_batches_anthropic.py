@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import anthropic
+import msgspec
 import pytest
 from anthropic.types.messages import MessageBatchIndividualResponse
 from hypothesis import given
@@ -33,7 +34,6 @@ CLAUDE = "claude-haiku-4-5"
 KEY = "on-1a2b3c4d5e"
 LIST = "/v1/messages/batches?limit=100"
 NEW, OLD = "2026-10-21", "2023-06-01"
-NOW = time.time()
 MESSAGE = {
     "id": "msg_1",
     "type": "message",
@@ -89,8 +89,9 @@ def rfc3339(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
-def batch(id_: str, rows: int = 3, status: str = "ended", at: float = NOW, **more: Any) -> dict[str, Any]:
-    """A batch as the API shows it."""
+def batch(id_: str, rows: int = 3, status: str = "ended", at: float | None = None, **more: Any) -> dict[str, Any]:
+    """A batch as the API shows it, created now or at another time."""
+    at = time.time() if at is None else at
     counts = dict.fromkeys(("processing", "succeeded", "errored", "canceled", "expired"), 0)
     counts["succeeded" if status == "ended" else "processing"] = rows
     return {
@@ -240,12 +241,13 @@ def asked(one: Exchange) -> tuple[str, str, frozenset[tuple[str, str]]]:
 
 async def test_the_calls_are_the_sdks(server: Scripted, transport: AiohttpTransport, tmp_path: Path) -> None:
     """Creation, list with its pages, look, results and cancellation are sent as the anthropic package sends them."""
-    first = batch("msgbatch_1", at=NOW)
+    now = time.time()
+    first = batch("msgbatch_1", at=now)
     replies = {
         "POST /v1/messages/batches": Said(first),
         f"GET {LIST}": page(first, has_more=True),
-        "GET /v1/messages/batches?after_id=msgbatch_1&limit=100": page(batch("msgbatch_0", at=NOW - 5)),
-        "GET /v1/messages/batches?limit=100&after_id=msgbatch_1": page(batch("msgbatch_0", at=NOW - 5)),
+        "GET /v1/messages/batches?after_id=msgbatch_1&limit=100": page(batch("msgbatch_0", at=now - 5)),
+        "GET /v1/messages/batches?limit=100&after_id=msgbatch_1": page(batch("msgbatch_0", at=now - 5)),
         "GET /v1/messages/batches/msgbatch_1/results": results_of(f"{KEY}-0"),
         "GET /v1/messages/batches/msgbatch_0/results": results_of("x-0"),
         "POST /v1/messages/batches/msgbatch_1/cancel": Said(first),
@@ -265,7 +267,7 @@ async def test_the_calls_are_the_sdks(server: Scripted, transport: AiohttpTransp
         theirs = recorder.exchanges.copy()
         recorder.exchanges.clear()
         client = batches(transport, recorder.url)
-        shard = shard_of(client, tmp_path)
+        shard = shard_of(client, tmp_path, since=now)
         await client.create(shard)
         assert (await client.find(shard)).looked is Looked.FOUND
         view = await client.poll("msgbatch_1")
@@ -483,6 +485,28 @@ async def test_only_what_has_ended_can_be_read(server: Scripted, transport: Aioh
     assert (view.status, view.counts, view.created_at, view.simulated) == (status, Counts(10, 4, 6), None, True)
 
 
+@pytest.mark.parametrize("counts", [None, [], "3", 10**400, {"succeeded": None}, {"processing": 10**400}], ids=range(6))
+async def test_odd_counts_hide_no_batch(
+    server: Scripted, transport: AiohttpTransport, tmp_path: Path, counts: Any
+) -> None:
+    """A batch whose counts say nothing can be looked at, and may be the one that is looked for."""
+    odd = batch("b", status="in_progress", request_counts=counts)
+    server.replies = {"GET /v1/messages/batches/b": Said(odd), f"GET {LIST}": page(odd)}
+    client = batches(transport, server.url)
+    view = await client.poll("b")
+    assert (view.phase, view.counts) == (Phase.RUNNING, None)
+    shard = shard_of(client, tmp_path, since=time.time() - 10)
+    assert (await client.find(shard)).looked is Looked.PERHAPS
+
+
+@pytest.mark.parametrize("told", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1970-01-01T00:00:00Z", 1e297])
+async def test_a_moment_of_another_age_is_none(server: Scripted, transport: AiohttpTransport, told: Any) -> None:
+    """What no batch can have been created at, or can expire at, is as if it were not there."""
+    server.replies = {"GET /v1/messages/batches/b": Said(batch("b", created_at=told, expires_at=told))}
+    view = await batches(transport, server.url).poll("b")
+    assert (view.created_at, view.expires_at) == (None, None)
+
+
 async def test_results_that_are_gone_are_an_error(
     server: Scripted, transport: AiohttpTransport, tmp_path: Path
 ) -> None:
@@ -511,30 +535,53 @@ async def test_a_cancellation_that_is_refused_is_an_error(server: Scripted, tran
 # Looking for a batch
 
 
+async def test_a_batch_whose_results_name_nobody_is_taken_where_there_is_no_other(
+    server: Scripted, transport: AiohttpTransport, tmp_path: Path
+) -> None:
+    """The oldest of the shard's size, and none is called one too many; a stranger's, or one that runs, rules it out."""
+    now = time.time()
+    older, newer = batch("older", at=now), batch("newer", at=now + 1)
+    server.replies = {
+        f"GET {LIST}": page(newer, older),
+        "GET /v1/messages/batches/older/results": Said(b""),
+        "GET /v1/messages/batches/newer/results": Said(b"torn"),
+    }
+    client = batches(transport, server.url)
+    shard = shard_of(client, tmp_path, since=now)
+    finding = await client.find(shard)
+    assert finding.batch is not None
+    assert (finding.batch.id, finding.others) == ("older", ())
+    server.replies[f"GET {LIST}"] = page(batch("runs", status="in_progress", at=now), older)
+    assert (await client.find(shard)).looked is Looked.PERHAPS
+    server.replies |= {f"GET {LIST}": page(older), "GET /v1/messages/batches/older/results": results_of("on-other-1")}
+    assert (await client.find(shard)).looked is Looked.NOT_FOUND
+
+
 async def test_others_of_the_same_size_are_told_apart(
     server: Scripted, transport: AiohttpTransport, tmp_path: Path
 ) -> None:
     """Of many batches only those of its time and size are looked into; of two that are ours the older is taken."""
+    now = time.time()
     server.replies = {
         f"GET {LIST}": page(
-            batch("newest", status="in_progress", at=NOW),
-            batch("another", at=NOW),
-            batch("larger", rows=4, at=NOW),
-            batch("twice", at=NOW),
-            batch("once", at=NOW),
-            batch("empty", at=NOW),
-            batch("gone", at=NOW),
-            batch("before", at=NOW - 120),
+            batch("newest", status="in_progress", at=now),
+            batch("another", at=now),
+            batch("larger", rows=4, at=now),
+            batch("twice", at=now),
+            batch("once", at=now),
+            batch("empty", at=now),
+            batch("gone", at=now),
+            batch("before", at=now - 120),
             has_more=True,
         ),
-        "GET /v1/messages/batches?after_id=before&limit=100": page(batch("old", at=NOW - 4000), has_more=True),
+        "GET /v1/messages/batches?after_id=before&limit=100": page(batch("old", at=now - 4000), has_more=True),
         "GET /v1/messages/batches/another/results": results_of("on-other-1"),
         "GET /v1/messages/batches/twice/results": results_of(f"{KEY}-2"),
         "GET /v1/messages/batches/once/results": Said(b"torn\n" + results_of(f"{KEY}-1").sent),
         "GET /v1/messages/batches/empty/results": Said(b""),
     }
     client = batches(transport, server.url)
-    finding = await client.find(shard_of(client, tmp_path, since=NOW))
+    finding = await client.find(shard_of(client, tmp_path, since=now))
     assert (finding.looked, finding.others) == (Looked.FOUND, ("twice",))
     assert finding.batch is not None
     assert finding.batch.id == "once"
@@ -543,15 +590,45 @@ async def test_others_of_the_same_size_are_told_apart(
     assert sum("?" in target for target in server.targets) == 2
 
 
+async def test_a_batch_is_found_without_the_folder_of_its_file(
+    server: Scripted, transport: AiohttpTransport, tmp_path: Path
+) -> None:
+    """A search needs a place for results, and makes it where there is none any more."""
+    server.replies = {
+        f"GET {LIST}": page(batch("mine")),
+        "GET /v1/messages/batches/mine/results": results_of(f"{KEY}-0"),
+    }
+    client = batches(transport, server.url)
+    shard = shard_of(client, tmp_path, since=time.time() - 10)
+    lost = msgspec.structs.replace(shard, path=tmp_path / "batches" / shard.path.name)
+    assert (await client.find(lost)).looked is Looked.FOUND
+    assert list((tmp_path / "batches").iterdir()) == []
+
+
 @pytest.mark.parametrize("known", [(), ("running",)])
 async def test_what_is_known_to_be_anothers_is_left_out(
     server: Scripted, transport: AiohttpTransport, tmp_path: Path, known: tuple[str, ...]
 ) -> None:
     """A running batch of the same size is waited for, unless it is known whose it is."""
+    now = time.time()
     server.replies = {f"GET {LIST}": page(batch("running", status="in_progress"))}
     client = batches(transport, server.url)
-    finding = await client.find(shard_of(client, tmp_path, since=NOW, known=known))
+    finding = await client.find(shard_of(client, tmp_path, since=now, known=known))
     assert finding.looked is (Looked.NOT_FOUND if known else Looked.PERHAPS)
+
+
+async def test_a_list_with_its_oldest_first_is_read_to_the_end(
+    server: Scripted, transport: AiohttpTransport, tmp_path: Path
+) -> None:
+    """That a page is old says nothing where the newest come last."""
+    now = time.time()
+    server.replies = {
+        f"GET {LIST}": page(batch("oldest", at=now - 9000), batch("older", at=now - 8000), has_more=True),
+        "GET /v1/messages/batches?after_id=older&limit=100": page(batch("mine", at=now)),
+        "GET /v1/messages/batches/mine/results": results_of(f"{KEY}-0"),
+    }
+    client = batches(transport, server.url)
+    assert (await client.find(shard_of(client, tmp_path, since=now))).looked is Looked.FOUND
 
 
 @pytest.mark.parametrize("ahead_s", [-3000.0, 0.0, 3000.0])
@@ -559,22 +636,24 @@ async def test_a_clock_that_differs_hides_no_batch(
     server: Scripted, transport: AiohttpTransport, tmp_path: Path, ahead_s: float
 ) -> None:
     """Times are compared by the server's clock, which the date of its answer tells."""
-    there = NOW - ahead_s
+    now = time.time()
+    there = now - ahead_s
     listed = page(batch("mine", at=there + 1), batch("before", at=there - 120))
     server.replies = {
         f"GET {LIST}": Said(listed.body, headers={"Date": formatdate(time.time() - ahead_s, usegmt=True)}),
         "GET /v1/messages/batches/mine/results": results_of(f"{KEY}-0"),
     }
     client = batches(transport, server.url)
-    finding = await client.find(shard_of(client, tmp_path, since=NOW))
+    finding = await client.find(shard_of(client, tmp_path, since=now))
     assert finding.batch is not None
     assert finding.batch.id == "mine"
 
 
 async def test_a_list_that_fails_finds_nothing(server: Scripted, transport: AiohttpTransport, tmp_path: Path) -> None:
     """A search that could not be made is an error, never a batch that was not found; a list without an end ends."""
+    now = time.time()
     client = batches(transport, server.url)
-    shard = shard_of(client, tmp_path, since=NOW)
+    shard = shard_of(client, tmp_path, since=now)
     failing = {
         "list": {f"GET {LIST}": Said({}, 500)},
         "page": {f"GET {LIST}": page(batch("b", rows=9), has_more=True)},

@@ -2,6 +2,7 @@
 
 import math
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -9,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outputs.batches import Batch, Batches, BatchTold, Step
+from orchestrator.batch_status import expected_end
+from outputs.batches import Batches, BatchTold, Step
 from outputs.fold import RowFlag, RunState, fold
 from outputs.journal import Log
+from outputs.tables.replay import replay
 from prompts.input_error import InputError
 from providers.batches.wire import Counts
 from providers.wire import Billing, Usage
@@ -128,7 +131,7 @@ def test_a_first_line_that_tells_nothing_is_a_batch_all_the_same(log: LogWriter)
     seq = log.step(Step.BEGUN)
     log.attempt(request, batch=seq)
     (batch,) = fold(log.folder).batches.all
-    assert (batch.name, batch.open_rows, batch.expected_end(AT)) == (f"batch {seq}", 1, None)
+    assert (batch.name, batch.open_rows, expected_end(batch, AT)) == (f"batch {seq}", 1, None)
 
 
 def test_what_a_newer_version_tells_beside_it_is_passed_over(log: LogWriter) -> None:
@@ -258,6 +261,53 @@ def test_counts_of_rows_in_batches_are_never_below_none(steps: list[tuple[str, i
         assert all(flags & (RowFlag.ANSWERED | RowFlag.FAILED) != 3 for flags in state.flags)
 
 
+@pytest.mark.parametrize("last", [Step.SETTLED, Step.DROPPED])
+def test_a_batch_knows_all_its_rows_until_it_is_over_and_they_have_left(log: LogWriter, last: Step) -> None:
+    """Also those that have settled, in four bytes each; a batch that was dropped is read for its last ones."""
+    batch, (first, second, third) = begun(log)
+    log.request()
+    log.settle(first)
+    (found,) = fold(log.folder).batches.all
+    assert (found.rows, found.rows.itemsize) == (array("I", [0, 1, 2]), 4)
+    assert [found.has(row) for row in range(5)] == [True, True, True, False, False]
+    log.step(last, batch)
+    log.settle(second)
+    (found,) = fold(log.folder).batches.all
+    assert (list(found.rows), found.open_rows) == ([0, 1, 2], 1)
+    log.settle(third)
+    (found,) = fold(log.folder).batches.all
+    assert (list(found.rows), found.open_rows, found.has(0)) == ([], 0, False)
+
+
+@pytest.mark.parametrize("settled_last", [True, False])
+def test_a_replay_for_tables_drops_the_rows_of_batches_too(log: LogWriter, settled_last: bool) -> None:
+    """Whichever comes last, the batch's own last line or that of its last row."""
+    batch, (request,) = begun(log, 1)
+    told: list[Callable[[], object]] = [lambda: log.answer(request, batch=batch), lambda: log.step(Step.SETTLED, batch)]
+    for tell in told if settled_last else reversed(told):
+        ends = {one: (log.folder / one.file_name).stat().st_size for one in Log}
+        assert list(replay(log.folder, ends).batches.by_seq[batch].rows) == [0]
+        tell()
+    ends = {one: (log.folder / one.file_name).stat().st_size for one in Log}
+    assert len(replay(log.folder, ends).batches.by_seq[batch].rows) == 0
+
+
+@given(st.lists(st.integers(0, 30), max_size=40))
+def test_the_rows_of_a_batch_rise_in_whatever_order_they_enter(rows: list[int]) -> None:
+    """Rows that are put up again come behind later ones; one that enters twice stands there once."""
+    state = RunState()
+    lane = state.lane_number("p", "m")
+    state.batches.begin(100, AT, None)
+    for row in range(31):
+        state.add_request(row + 1, 0, lane)
+    for row in rows:
+        state.begin_attempt(row, 1, 0.5, AT, 100)
+    (batch,) = state.batches.all
+    assert list(batch.rows) == state.rows_in(100) == sorted(set(rows))
+    assert [batch.has(row) for row in range(31)] == [row in rows for row in range(31)]
+    assert batch.open_rows == len(set(rows))
+
+
 def test_a_row_in_a_batch_takes_twelve_bytes_more() -> None:
     """Which batch it is in, and what is reserved for it, stand in arrays: a million rows in batches are no objects."""
     state = RunState()
@@ -271,50 +321,6 @@ def test_a_row_in_a_batch_takes_twelve_bytes_more() -> None:
     assert state.batch_of.itemsize + state.reserved_of.itemsize == 12
     assert state.open_attempts == {}
     assert math.isnan(state.reserved_of[1])
-
-
-# When it will have ended
-
-
-@pytest.mark.parametrize(
-    ("told", "now", "expected"),
-    [
-        (BatchTold(), 100.0, None),
-        (BatchTold(id="b"), 100.0, None),
-        (BatchTold(id="b", expires_at=500.0), 100.0, 500.0),
-        (BatchTold(id="b", counts=Counts(10, 0, 0), expires_at=500.0), 100.0, 500.0),
-        (BatchTold(id="b", counts=Counts(10, 4, 1), created_at=50.0), 100.0, 150.0),
-        (BatchTold(id="b", counts=Counts(10, 5, 0), created_at=50.0, expires_at=120.0), 100.0, 120.0),
-        (BatchTold(id="b", counts=Counts(10, 5, 0)), 100.0, 180.0),  # from the first line on, at 20
-        (BatchTold(id="b", counts=Counts(0, 5, 0), created_at=50.0), 100.0, 100.0),
-        (BatchTold(id="b", counts=Counts(10, 10, 0), created_at=50.0), 100.0, 100.0),
-        (BatchTold(id="b", counts=Counts(10, 5, 0), created_at=200.0, expires_at=500.0), 100.0, 500.0),
-    ],
-)
-def test_the_end_is_expected_at_the_pace_so_far(told: BatchTold, now: float, expected: float | None) -> None:
-    """No later than it expires; a clock that is behind the provider's says nothing of the pace."""
-    batch = Batch(7, 1, 20.0, told)
-    assert batch.expected_end(now) == expected
-    batch.step = Step.SETTLED
-    assert batch.expected_end(now) is None
-
-
-@given(
-    total=st.integers(0, 10**6),
-    completed=st.integers(0, 10**6),
-    failed=st.integers(0, 10**6),
-    created_at=st.none() | st.floats(0, 2e9),
-    expires_at=st.none() | st.floats(0, 2e9),
-    now=st.floats(0, 2e9),
-)
-def test_an_expected_end_is_not_past_unless_the_batch_has_expired(
-    total: int, completed: int, failed: int, created_at: float | None, expires_at: float | None, now: float
-) -> None:
-    """Whatever a provider counts, it is a time from now on, or that at which it expires."""
-    counts = Counts(total, completed, failed)
-    told = BatchTold(id="b", counts=counts, created_at=created_at, expires_at=expires_at)
-    end = Batch(1, 1, 0.0, told).expected_end(now)
-    assert end is None or end == expires_at or end >= now - 1e-3
 
 
 def test_what_is_told_is_read_back_as_it_was_written(log: LogWriter) -> None:

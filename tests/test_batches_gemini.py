@@ -497,6 +497,35 @@ async def test_the_oldest_of_several_batches_is_taken(
     assert finding.batch.id == "batches/early"
 
 
+async def test_a_refused_batch_gives_way_to_its_successor(
+    server: Scripted, transport: AiohttpTransport, tmp_path: Path
+) -> None:
+    """A batch that a full queue refused was created again: what runs is the batch; what was cancelled is no other."""
+    refused = batch("batches/old", "BATCH_STATE_FAILED", metadata={"createTime": "2025-11-23T06:00:00Z"}, done=True)
+    refused["error"] = {"code": 8, "message": "why"}
+    late = {"metadata": {"createTime": "2025-11-23T09:00:00Z"}}
+    server.replies = {
+        LIST: [
+            Said({"operations": [batch("batches/gone", "JOB_STATE_CANCELLED", **late), batch(), refused]}),
+            Said({"operations": [refused]}),
+        ]
+    }
+    client = batches(transport, server.url)
+    finding = await client.find(shard_of(client, server.url, tmp_path))
+    assert finding.batch is not None
+    assert (finding.batch.id, finding.others) == ("batches/abc123", ())
+    finding = await client.find(shard_of(client, server.url, tmp_path))
+    assert finding.batch is not None
+    assert (finding.batch.id, finding.batch.queue_full) == ("batches/old", True)
+
+
+@pytest.mark.parametrize("created", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1970-01-01T00:00:00Z", 1e297])
+async def test_a_moment_of_another_age_is_none(server: Scripted, transport: AiohttpTransport, created: Any) -> None:
+    """What no batch can have been created at is as if it were not there."""
+    server.replies = {GET: Said(batch(metadata={"createTime": created}))}
+    assert (await batches(transport, server.url).poll("batches/abc123")).created_at is None
+
+
 async def test_a_list_that_fails_finds_nothing(server: Scripted, transport: AiohttpTransport, tmp_path: Path) -> None:
     """A search that could not be made is an error, never a batch that was not found; a list without an end ends."""
     client = batches(transport, server.url)

@@ -6,7 +6,9 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -478,6 +480,20 @@ async def test_a_failed_batch_with_results_has_ended(server: Scripted, client: O
     assert (named.phase, named.queue_full) == (Phase.REFUSED, True)
 
 
+@pytest.mark.parametrize(
+    "told",
+    [f"1{'0' * 400}", f"-1{'0' * 400}", "1e297", "1e-300", "0", "5", "253402300800", "100000000000000", "[1800000000]"],
+    ids=range(9),
+)
+async def test_a_moment_of_another_age_is_none(server: Scripted, client: OpenAIBatches, told: str) -> None:
+    """What no batch can have been created at, or can expire at, is as if it were not there."""
+    assert (await seen(server, client, expires_at="9999-12-31T23:59:59Z")).expires_at is None
+    text = f'{{"id":"batch_1","status":"in_progress","created_at":{told},"expires_at":{told}}}'
+    server.says.append(Says(text.encode()))
+    view = await client.poll("batch_1")
+    assert (view.phase, view.created_at, view.expires_at) == (Phase.RUNNING, None, None)
+
+
 # Searches
 
 
@@ -538,6 +554,14 @@ async def test_lists_are_paged_until_they_are_too_old(server: Scripted, client: 
     server.says.extend(pages)
     assert (await client.find(shard_of(tmp_path))).looked is Looked.NOT_FOUND
     assert [asked.query.get("after") for asked in server.asked] == [None, "b"]
+
+
+async def test_pages_are_turned_by_the_servers_clock(server: Scripted, client: OpenAIBatches, tmp_path: Path) -> None:
+    """Where our clock is an hour ahead of the server's, a search goes back an hour further."""
+    late = formatdate(time.time() - 3600, usegmt=True)
+    newer = listed(batch("a", -900, "on-x"), batch("b", -1000, "on-x"), more=True)
+    server.says.extend([Says(newer.body, headers={"Date": late}), listed(batch("c", -3595))])
+    assert (await client.find(shard_of(tmp_path))).looked is Looked.FOUND
 
 
 @pytest.mark.parametrize("more", [True, None])

@@ -34,6 +34,19 @@ def test_a_call_that_can_never_fit_is_held_until_the_cap_is_raised() -> None:
     assert lane.try_reserve(0.51) is Fit.RESERVED
 
 
+def test_nobody_waits_for_money_that_does_not_come_back() -> None:
+    """What is reserved for a batch that was left is no room to wait for, in any lane and under any later cap."""
+    budget = Budget(Caps(run=1.0))
+    lost, lane = budget.for_lane("p", "m"), budget.for_lane("p", "n")
+    lost.reserve_again(0.5)
+    assert lane.try_reserve(0.6) is Fit.WAIT
+    lost.leave(0.5)
+    assert [lane.try_reserve(0.6), lane.try_reserve(0.3), lane.try_reserve(0.4)] == [Fit.HELD, Fit.RESERVED, Fit.WAIT]
+    budget.set_caps(Caps(run=1.2))
+    assert [lane.try_reserve(0.8), lane.try_reserve(0.4)] == [Fit.HELD, Fit.RESERVED]
+    assert amounts(budget) == (0.0, 0.0, 1.2)
+
+
 def test_each_way_to_settle_leaves_what_it_should() -> None:
     """Unbilled leaves nothing, billed its cost, maybe its reservation, and so does an unknown cost."""
     budget = Budget(Caps(run=10.0))

@@ -311,7 +311,7 @@ def test_status_after_a_kill_counts_what_was_open_as_maybe_billed(half: Workplac
     status = half.overnight("status", "out", "--json").json
     assert [status[key] for key in ("in_flight", "maybe_billed", "maybe_usd", "maybe_unpriced")] == [0, 1, 0.5, 0]
     assert status["lanes"][0]["maybe_billed"] == 1
-    assert "1 attempts maybe billed (at most $0.5000)" in half.overnight("status", "out").out
+    assert "1 attempt maybe billed (at most $0.5000)" in half.overnight("status", "out").out
     del intent["reserved_usd"]
     path.write_bytes(path.read_bytes() + json.dumps({**intent, "seq": 1001, "attempt": 3}).encode() + b"\n")
     assert "2 attempts maybe billed (at most $0.5000 + 1 unpriced)" in half.overnight("status", "out").out

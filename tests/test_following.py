@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 
+from orchestrator.batching.batching import Batching
 from orchestrator.batching.via import Via
+from orchestrator.budget import Caps
 from orchestrator.engine import Engine, StopKind
+from orchestrator.steering import held
 from orchestrator.thresholds import Thresholds
 from outputs.batches import Step
 from outputs.fold import fold
 from outputs.journal import Log
+from prompts.input_error import InputError
 from tests.harness.batch_bench import Bench, Recorder, catalog_of, reserved_usd, resumed
-from tests.harness.fake_batches import FakeProvider, batch_usd
+from tests.harness.fake_batches import FakeOnline, FakeProvider, answer_body, batch_usd
 from tests.harness.time_lapse import run_in_time_lapse
 
 ROWS = 10
@@ -544,7 +548,8 @@ def test_rows_are_bought_twice_only_where_that_is_allowed(tmp_path: Path, allowe
             batch.polls_left = 1
         await run_.session()
         assert fold(run_.folder).lanes[0].answered == 4
-        assert run_.provider.bought == Counter(dict.fromkeys(range(4), 1))
+        assert run_.provider.bought == Counter(dict.fromkeys(range(4), 2 if allowed else 1))
+        assert not run_.state.batches.unfinished
 
     run(main())
 
@@ -561,5 +566,63 @@ def test_a_batch_that_has_no_rows_any_more_ends_no_lane(tmp_path: Path) -> None:
         engine = await run_.session()
         assert [lane.stopped for lane in engine.lanes.values()] == [None]
         assert fold(run_.folder).lanes[0].answered == 6
+
+    run(main())
+
+
+@pytest.mark.parametrize("via", [Via.BATCH, Via.ONLINE])
+def test_money_of_a_lost_batch_is_not_waited_for(tmp_path: Path, via: Via) -> None:
+    """Its lane ends and its reservation stays: another lane's rows are held, and go once the cap is higher."""
+    run_ = bench(tmp_path, FakeProvider(polls=1e9)).ask(4)
+
+    async def main() -> None:
+        async with run_.engine() as engine:
+            beside = asyncio.ensure_future(engine.run())
+            await asyncio.sleep(60)
+            engine.drain(StopKind.INTERRUPTED)
+            await beside
+        run_.provider.gone = {"batch_1"}
+        run_.ask(2, first=4, model=b"n")
+        run_.caps = Caps(run=reserved_usd(engine) * 1.01)
+        async with run_.engine(via) as engine:
+            await asyncio.wait_for(engine.run(), 24 * HOUR)
+        assert [lane.name for lane in engine.lanes.values() if lane.stopped is not None] == ["lab/m"]
+        assert held(engine) == 2
+        run_.caps, run_.provider.polls = Caps(run=1.0), 1
+        await run_.session(via=via)
+        assert [(lane.answered, lane.in_batches) for lane in run_.state.lanes] == [(0, 4), (2, 0)]
+
+    run(main())
+
+
+@pytest.mark.parametrize("ends", ["refused", "cancelled"])
+def test_a_run_that_breaks_off_leaves_no_call_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """Refused at its start, it awaits the calls that had begun; cancelled, it cuts them off. None outlives it."""
+    run_ = bench(tmp_path, FakeProvider()).ask(ROWS)
+
+    async def slow(*_: object) -> tuple[int, dict[str, str], bytes]:
+        await asyncio.sleep(60)
+        return 200, {}, answer_body(0)
+
+    def refuse(_: Batching) -> None:
+        raise InputError("no such provider")
+
+    async def main() -> None:
+        monkeypatch.setattr(FakeOnline, "post", slow)
+        if ends == "refused":
+            monkeypatch.setattr(Batching, "follow_earlier", refuse)
+        before = asyncio.all_tasks()
+        async with run_.engine(Via.ONLINE) as engine:
+            await asyncio.sleep(5)
+            under_way = len(engine.state.open_attempts)
+            with pytest.raises(InputError if ends == "refused" else TimeoutError):
+                await asyncio.wait_for(engine.run(), 20 if ends == "cancelled" else None)
+        assert under_way > 0
+        assert asyncio.all_tasks() == before
+        state = fold(run_.folder)
+        kept = (state.lanes[0].answered, len(state.open_attempts))
+        assert kept == ((under_way, 0) if ends == "refused" else (0, under_way))
 
     run(main())

@@ -286,3 +286,16 @@ def test_the_estimate_of_a_run_is_at_the_price_of_its_way(work: Workplace, via: 
         found = estimate_run(run.folder, run.state, run.catalog, 64, via=via)["total"]["cost_usd"]
     assert found["low"] == pytest.approx(low * online["low"], rel=1e-6)
     assert found["high"] == pytest.approx(high * online["high"], rel=1e-6)
+
+
+@pytest.mark.parametrize(("hours", "too_near"), [(0.2, ("lab/lab-1",)), (8.0, ())])
+def test_a_plan_says_where_a_deadline_is_too_near_for_batches(
+    work: Workplace, capsys: pytest.CaptureFixture[str], hours: float, too_near: tuple[str, ...]
+) -> None:
+    """By `auto` nothing would go by batch so near the deadline, and a line says so."""
+    catalog(work)
+    rows(work)
+    plan = planned(work, Via.AUTO, deadline=Deadline(time.time() + hours * 3600))
+    assert plan.too_near == too_near
+    show_plan(plan)
+    assert ("so near the deadline" in capsys.readouterr().out) == bool(too_near)

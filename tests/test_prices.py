@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from genai_prices import Usage as LibraryUsage
 from genai_prices import calc_price
+from genai_prices.data import providers as library
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,6 +130,34 @@ def test_a_call_costs_what_the_library_says(name: str, model: str, batch: bool, 
         price_context={"processing": "batch"} if batch else None,
     )
     assert rates.cost_usd(usage) == pytest.approx(float(oracle.total_price), rel=1e-9, abs=1e-12)
+
+
+def kept_for_an_hour(tokens: int, model: str, *, batch: bool) -> float:
+    """What the library says that so much input costs, all of it put into Anthropic's cache for an hour."""
+    told = LibraryUsage(input_tokens=tokens, cache_write_tokens=tokens, cache_write_1h_tokens=tokens)
+    context = {"processing": "batch"} if batch else None
+    return float(
+        calc_price(told, model, provider_id="anthropic", genai_request_timestamp=DAY, price_context=context).total_price
+    )
+
+
+CLAUDES = [model.id for provider in library if provider.id == "anthropic" for model in provider.models]
+
+
+@pytest.mark.parametrize("model", [name for name in CLAUDES if name not in ("claude-2", "claude-v1")])  # without caches
+def test_an_hour_in_a_cache_costs_what_the_library_says(model: str) -> None:
+    """Each of Anthropic's models has its price of an hour's cache, online and by batch, for short and long calls."""
+    standard, batch = rates_of("anthropic", model, False), rates_of("anthropic", model, True)
+    for tokens in (1000, 250_000):
+        usage = Usage(tokens, 0, 0, tokens, long_cache_write_tokens=tokens)
+        online = kept_for_an_hour(tokens, model, batch=False)
+        by_batch = kept_for_an_hour(tokens, model, batch=True)
+        assert standard.cost_usd(usage) == pytest.approx(online)
+        assert batch.cost_usd(usage) == pytest.approx(by_batch if by_batch < online else online / 2)
+        for rates in (standard, batch):
+            bound = upper_bound_usd(rates, b'{"max_tokens":1,"ttl":"1h"}', None, tokens, url=MESSAGES)
+            assert bound is not None
+            assert bound >= rates.cost_usd(usage) * (1 - 1e-9)
 
 
 def test_what_is_written_to_a_cache_has_its_own_price() -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
-from orchestrator.batch_status import BatchStatus, batches_of
+from orchestrator.batch_status import BatchStatus, batches_of, expected_end
 from orchestrator.display import line as plain_line
 from orchestrator.display import table
 from orchestrator.folder_lock import locked
@@ -17,7 +19,7 @@ from orchestrator.heartbeat import HEARTBEAT
 from orchestrator.progress import LaneProgress, Progress
 from orchestrator.showing import show_status
 from orchestrator.status import read_status
-from outputs.batches import Batches, BatchTold, Step
+from outputs.batches import Batch, Batches, BatchTold, Step
 from providers.batches.wire import Counts
 from providers.wire import Billing
 from tests.harness.log_writing import LogWriter
@@ -120,6 +122,22 @@ def test_what_a_person_sees(
     assert "2 answered by batch, 3 in batches, 1 billed without an answer" in text
 
 
+@pytest.mark.parametrize("counts", [None, Counts(10**12, 1)])
+@pytest.mark.parametrize("expires", [None, 1e297, 253_402_300_800.0])
+def test_an_end_beyond_all_calendars_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], expires: float | None, counts: Counts | None
+) -> None:
+    """Whatever a log or a provider says of a batch's end, the status of its run can be seen."""
+    log = LogWriter(tmp_path / "run").record(requests=1)
+    log.request()
+    going = log.step(Step.BEGUN, key="on-1", provider="openai", model="m", rows=50)
+    log.step(Step.CREATED, going, id="batch_1", created_at=time.time() - 5 * HOUR, expires_at=expires)
+    log.step(Step.POLLED, going, counts=counts)
+    text = shown(tmp_path / "run", capsys)
+    [row] = [line for line in text.splitlines() if line.startswith("batch_1 ")]
+    assert "?" in row
+
+
 def test_a_narrow_table_keeps_its_numbers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +184,47 @@ def test_text_of_others_steers_no_terminal(tmp_path: Path, capsys: pytest.Captur
 def test_the_end_is_that_of_lines_that_go_on_as_they_did(batches: Batches, end: float | None) -> None:
     """The expected end is linear in the lines done, not before now and never past the time at which it expires."""
     assert one(batches).expected_end == (None if end is None else pytest.approx(end))
+
+
+@pytest.mark.parametrize(
+    ("told", "now", "expected"),
+    [
+        (BatchTold(), 100.0, None),
+        (BatchTold(id="b"), 100.0, None),
+        (BatchTold(id="b", expires_at=500.0), 100.0, None),
+        (BatchTold(id="b", counts=Counts(10, 0, 0), expires_at=500.0), 100.0, None),
+        (BatchTold(id="b", counts=Counts(10, 4, 1), created_at=50.0), 100.0, 150.0),
+        (BatchTold(id="b", counts=Counts(10, 5, 0), created_at=50.0, expires_at=120.0), 100.0, 120.0),
+        (BatchTold(id="b", counts=Counts(10, 5, 0)), 100.0, 180.0),  # from the first line on, at 20
+        (BatchTold(id="b", counts=Counts(0, 5, 0), created_at=50.0), 100.0, 100.0),
+        (BatchTold(id="b", counts=Counts(10, 10, 0), created_at=50.0), 100.0, 100.0),
+        (BatchTold(id="b", counts=Counts(10, 5, 0), created_at=200.0, expires_at=500.0), 100.0, 500.0),
+    ],
+)
+def test_the_end_is_expected_at_the_pace_so_far(told: BatchTold, now: float, expected: float | None) -> None:
+    """No later than it expires; a clock that is behind the provider's says nothing of the pace."""
+    batch = Batch(7, 1, 20.0, told, Step.POLLED, now)
+    assert expected_end(batch, now) == expected
+    batch.step = Step.SETTLED
+    assert expected_end(batch, now) is None
+
+
+@given(
+    total=st.integers(0, 10**6),
+    completed=st.integers(0, 10**6),
+    failed=st.integers(0, 10**6),
+    created_at=st.none() | st.floats(0, 2e9),
+    expires_at=st.none() | st.floats(0, 2e9),
+    now=st.floats(0, 2e9),
+)
+def test_an_expected_end_is_not_past_unless_the_batch_has_expired(
+    total: int, completed: int, failed: int, created_at: float | None, expires_at: float | None, now: float
+) -> None:
+    """Whatever a provider counts, it is a time from now on, or that at which it expires."""
+    counts = Counts(total, completed, failed)
+    told = BatchTold(id="b", counts=counts, created_at=created_at, expires_at=expires_at)
+    end = expected_end(Batch(1, 1, 0.0, told, Step.POLLED, now), now)
+    assert end is None or end == expires_at or end >= now
 
 
 @pytest.mark.parametrize(

@@ -260,10 +260,14 @@ async def test_by_batch_only_nothing_is_cancelled_for_a_deadline() -> None:
 
 
 async def test_rows_are_bought_again_from_their_moment_on_where_that_is_allowed() -> None:
-    """Those of batches that run, once: their reservation counts as maybe spent. Those that may never run stay."""
+    """Those of batches that were seen to run on after their end was asked for, once: their reservation counts as maybe
+    spent. Those of others stay."""
     desk = Desk(allow_rebuy=True)
     late, unsure = desk.follow(3), desk.follow(2, Step.CREATING)
     _, _, online_at = desk.moments
+    desk.batches.top_up(online_at)
+    assert desk.online == []
+    desk.batches.followers[0].runs_on = True
     desk.batches.top_up(online_at - 0.01)
     assert desk.online == []
     for _ in range(2):
@@ -274,6 +278,23 @@ async def test_rows_are_bought_again_from_their_moment_on_where_that_is_allowed(
     assert (lane.failures, lane.maybe_billed, lane.in_batches) == ({"late": 3}, 3, 2)
     assert lane.maybe_usd == pytest.approx(0.3)
     assert [log for log, _ in desk.journal.lines] == [Log.ATTEMPTS] * 3
+
+
+async def test_rows_that_wait_online_or_are_in_flight_there_are_left_too() -> None:
+    """The moments count them with those in batches, for they go the same way."""
+    desk = Desk()
+    desk.follow(3)
+    lane = desk.batches.lane
+    for row in desk.rows(50):
+        lane.add(row)
+    lane.in_flight += 7
+    found = moments(Deadline(AT), 60, desk.batches.pace, THRESHOLDS)
+    _, later, _ = desk.moments  # by what is in batches alone
+    desk.batches.top_up(found.cancel_at - 0.01)
+    assert [one.wanted_end for one in desk.batches.followers] == [False]
+    desk.batches.top_up(found.cancel_at)
+    assert [one.wanted_end for one in desk.batches.followers] == [True]
+    assert found.cancel_at < later - 60
 
 
 async def test_nothing_is_bought_again_unasked() -> None:
@@ -309,12 +330,15 @@ async def test_all_batches_are_cancelled_on_request() -> None:
 
 
 async def test_batches_at_their_end_are_waited_for() -> None:
-    """One with rows that are not accounted for, and one whose last line is not in the log; not one that is bought."""
+    """One with rows that are not accounted for, one that was not looked at yet, and one whose last line is not in the
+    log; not one that is bought."""
     desk = Desk()
     batch = desk.follow(1)
     assert desk.idle() is False
     desk.state.answer(0, 5, None, None)
     assert batch.open_rows == 0
+    assert desk.idle() is False
+    desk.batches.followers[0].looked = True
     assert desk.idle() is True
     desk.state.batches.advance(batch.seq, Step.ENDED, 0.0)
     assert desk.idle() is False

@@ -2,6 +2,7 @@
 
 from orchestrator.batching.via import Via
 from orchestrator.budget import Caps
+from outputs.batches import Batch
 from outputs.fold import RunState
 from prompts.input_error import InputError
 from providers.batches.clients import has_batches
@@ -23,6 +24,27 @@ def require_open_batchable(state: RunState, catalog: Catalog, caps: Caps, via: V
         if lane.open:
             capped = bool(caps.of_lane(lane.provider, lane.model))
             require_batchable(lane.provider, lane.model, catalog, via, capped=capped, allow_unpriced=allow_unpriced)
+
+
+def require_followable(state: RunState, catalog: Catalog) -> None:
+    """Raise InputError where a batch of an earlier session is at a provider whose batch API is known no more."""
+    for batch in state.batches.unfinished:
+        if not has_batches(catalog.provider(batch.told.provider or "")):
+            raise not_followable(batch)
+
+
+def not_followable(batch: Batch) -> InputError:
+    """What to say of a batch whose provider has no batch API in the catalog now."""
+    name = batch.told.provider
+    what = f"the run has batches at {name}, which has no batch API in the catalog now: put it back"
+    return InputError(what, field=f"[providers.{name}.batch]")
+
+
+def has_batch_price(name: str, model: str, catalog: Catalog, via: Via) -> bool:
+    """Whether rows of a lane have a known price should they go by batch."""
+    provider = catalog.provider(name)
+    goes = via.batches and has_batches(provider)
+    return not goes or resolve_rates(provider, model, batch=True) is not None
 
 
 def require_batchable(name: str, model: str, catalog: Catalog, via: Via, *, capped: bool, allow_unpriced: bool) -> None:

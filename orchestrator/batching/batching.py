@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from orchestrator.batch_status import status_of
+from orchestrator.batch_status import at_the_provider, status_of
+from orchestrator.batching.allowed import not_followable
 from orchestrator.batching.lane_batches import LaneBatches, Spawn
-from orchestrator.batching.surroundings import SENT, Surroundings
+from orchestrator.batching.surroundings import RESULTS, Surroundings
 from orchestrator.batching.topping_up import OnlinePace
 from orchestrator.batching.via import Via
 from orchestrator.lane import Lane
 from orchestrator.lanes import LaneMaker
 from outputs.batches import Batch
-from prompts.input_error import InputError
 from providers.batches.clients import has_batches
 
 
@@ -53,16 +53,14 @@ class Batching:
             number = self.around.state.lane_number(batch.told.provider or "", batch.told.model or "")
             batches = self._lane(number)
             if batches is None:
-                name = batch.told.provider
-                what = f"the run has batches at {name}, which has no batch API in the catalog now: put it back"
-                raise InputError(what, field=f"[providers.{name}.batch]")
+                raise not_followable(batch)
             batches.follow_earlier(batch)
 
     def sweep(self) -> None:
-        """Before any row comes: remove the files of batches that a killed session had not begun yet."""
+        """Before any row comes: remove what a killed session has left half done, but for batches that go on."""
         known = {self.around.sent_path(batch.told.key or "") for batch in self.around.state.batches.unfinished}
-        for path in self.around.folder.glob(f"*{SENT}"):
-            if path not in known:
+        for path in self.around.folder.glob("on-*"):
+            if path.is_file() and path not in known and not path.name.endswith(RESULTS):
                 path.unlink(missing_ok=True)
 
     def learn_paces(self, estimate: Mapping[str, Any]) -> None:
@@ -173,6 +171,10 @@ class Batching:
         """Those with rows that are not accounted for."""
         return [batch for batch in self.around.state.batches.unfinished if batch.open_rows]
 
+    def at_providers(self) -> int:
+        """How many batches go on, or may go on, at their providers without us: those that nobody waits for included."""
+        return sum(at_the_provider(batch) for batch in self.around.state.batches.unfinished)
+
     def left_over(self) -> str:
         """The rows that are in batches, or wait for one, in words; empty where there are none."""
         going, waiting = self.open_batches(), sum(len(batches.waiting) for batches in self.lanes.values())
@@ -189,9 +191,8 @@ class Batching:
         parts += [f"{len(batches.waiting):,} rows wait for a batch"] if batches.waiting else []
         parts += [f"{len(batches.held):,} held: the budget has no room for them"] if batches.held else []
         parts += [f"batches were refused: {batches.refused}"] if batches.refused else []
-        parts += [follower.note or follower.hint for follower in batches.followers if follower.note or follower.hint][
-            :1
-        ]
+        said = (follower.note or follower.hint for follower in batches.followers)
+        parts += [note for note in said if note][:1]
         return ", ".join(parts)
 
     def describe(self) -> list[dict[str, Any]]:

@@ -11,11 +11,11 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from orchestrator.attempts import unsendable
 from orchestrator.batching.row_queue import RowQueue
-from orchestrator.batching.surroundings import Surroundings
+from orchestrator.batching.surroundings import PASS, Surroundings
 from orchestrator.bounding import Call, pictured_call, plain_call, reserve_at
 from orchestrator.budget import Fit
 from orchestrator.lane import Lane
@@ -25,8 +25,6 @@ from outputs.records import RequestLine
 from prompts.input_error import InputError
 from providers.batches.wire import BatchClient
 from providers.prices import Rates
-
-_PASS = 50  # rows for which the event loop may wait
 
 
 @dataclass(slots=True)
@@ -53,6 +51,51 @@ class Leftovers:
     needs_bytes: int = 0  # of the next row's line, where there was no room for it beside what is queued
 
 
+class Made(NamedTuple):
+    """A row's call, and as a line of a batch's file: the group that all lines of it must share, and its bytes."""
+
+    call: Call
+    group: str
+    line: bytes
+
+
+@dataclass(slots=True)
+class _Filling:
+    """A shard while it is filled. It has `room` bytes at most; rows of another group than its own wait in `other`."""
+
+    cut: Cut
+    file: IO[bytes]
+    room: int
+    most_bytes: int  # of a row's line, whatever else is queued
+    left: Leftovers
+    other: list[int]
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def set_aside(self, row: int, group: str, line: bytes) -> bool:
+        """Put a row where it belongs that cannot be in this shard; returns whether it is one."""
+        if self.cut.rows and group != self.cut.group:
+            self.other.append(row)
+            return True
+        if len(line) > self.most_bytes:
+            self.left.too_large.append(row)
+            return True
+        return False
+
+    def has_room(self, line: bytes) -> bool:
+        """Whether a line fits in beside the others."""
+        return self.cut.size + len(line) <= self.room
+
+    def add(self, row: int, made: Made, reserved: float | None) -> None:
+        """Write a row's line, for which `reserved` (USD) is held."""
+        cut = self.cut
+        cut.group = made.group
+        cut.rows.append(row)
+        cut.seqs.append(made.call.request.seq)
+        cut.reserved.append(reserved)
+        cut.size += self.file.write(made.line)
+        self.digest.update(made.line)
+
+
 @dataclass(slots=True)
 class Cutter:
     """Cuts the shards of one lane, at the rates of its batches."""
@@ -74,7 +117,7 @@ class Cutter:
         try:
             self.around.folder.mkdir(exist_ok=True)
             with cut.path.open("wb") as file:
-                await self._fill(cut, left, other, file, waiting, most_rows, room, most_bytes)
+                await self._fill(_Filling(cut, file, room, most_bytes, left, other), waiting, most_rows)
                 await asyncio.to_thread(_sync, file)
         except OSError as error:
             cut.rows.clear()  # it is no shard; the next session cuts one anew
@@ -86,56 +129,38 @@ class Cutter:
                     cut.path.unlink(missing_ok=True)
         return cut, left
 
-    async def _fill(
-        self,
-        cut: Cut,
-        left: Leftovers,
-        other: list[int],
-        file: IO[bytes],
-        waiting: RowQueue,
-        most_rows: int,
-        room: int,
-        most_bytes: int,
-    ) -> None:
-        digest, looked = hashlib.sha256(), 0
-        while waiting and len(cut.rows) < most_rows:
+    async def _fill(self, filling: _Filling, waiting: RowQueue, most_rows: int) -> None:
+        """Take rows until the shard is full, or the next one has to wait."""
+        looked = 0
+        while waiting and len(filling.cut.rows) < most_rows:
             row = waiting.pop()
             looked += 1
-            if looked % _PASS == 0:
+            if looked % PASS == 0:
                 await asyncio.sleep(0)
-            made = await self._line(cut.key, row, waiting)
-            if made is None:
-                continue
-            call, group, line = made
-            if cut.rows and group != cut.group:
-                other.append(row)
-                continue
-            if len(line) > most_bytes:
-                left.too_large.append(row)
-                continue
-            fits = cut.size + len(line) <= room
-            fit, reserved = self._fit(call) if fits else (Fit.WAIT, None)
-            if fit is Fit.HELD:
-                left.held.append(row)
-                continue
-            if fit is not Fit.RESERVED:
-                left.awaits_money = fits
-                left.needs_bytes = 0 if fits or cut.rows else len(line)
+            made = await self._made(filling.cut.key, row, waiting)
+            if made is not None and not self._place(filling, row, made):
                 waiting.add_first([row])
                 break
-            cut.group = group
-            cut.rows.append(row)
-            cut.seqs.append(call.request.seq)
-            cut.reserved.append(reserved)
-            cut.size += file.write(line)
-            digest.update(line)
-        cut.sha256 = digest.hexdigest()
+        filling.cut.sha256 = filling.digest.hexdigest()
 
-    def _fit(self, call: Call) -> tuple[Fit, float | None]:
-        return reserve_at(self.lane, call, self.rates)
+    def _place(self, filling: _Filling, row: int, made: Made) -> bool:
+        """Put a row into the shard, or where else it belongs. Returns False where it is to wait for room or money."""
+        if filling.set_aside(row, made.group, made.line):
+            return True
+        left, fits = filling.left, filling.has_room(made.line)
+        fit, reserved = reserve_at(self.lane, made.call, self.rates) if fits else (Fit.WAIT, None)
+        if fit is Fit.RESERVED:
+            filling.add(row, made, reserved)
+        elif fit is Fit.HELD:
+            left.held.append(row)
+        else:
+            left.awaits_money = fits
+            left.needs_bytes = 0 if fits or filling.cut.rows else len(made.line)
+            return False
+        return True
 
-    async def _line(self, key: str, row: int, waiting: RowQueue) -> tuple[Call, str, bytes] | None:
-        """The call of a row, its group and its line; None where it wants no answer or has failed for good."""
+    async def _made(self, key: str, row: int, waiting: RowQueue) -> Made | None:
+        """The call and the line of a row; None where it wants no answer or has failed for good."""
         if not self.around.state.is_open(row) or self.around.state.batch_of[row]:
             return None
         request = self.around.requests.read(row)
@@ -145,7 +170,7 @@ class Cutter:
         except InputError as error:
             self.around.attempts.give_up(row, request, unsendable(request, error), b"")
             return None
-        return call, group, line + b"\n"
+        return Made(call, group, line + b"\n")
 
     async def _call(self, request: RequestLine, waiting: RowQueue) -> Call:
         if request.media is None:

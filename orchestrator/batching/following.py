@@ -6,31 +6,32 @@ the provider its step is on disk; what may have taken effect without an answer i
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from orchestrator.batching.dropping import free_rows
-from orchestrator.batching.hiding import hide_in_file
-from orchestrator.batching.patience import Patience
-from orchestrator.batching.reading import Reading, read_results
+from orchestrator.batching.fetching import Fetcher
+from orchestrator.batching.patience import UNKNOWN, Patience, may_have_arrived
 from orchestrator.batching.settling import Settler
 from orchestrator.batching.shards import is_as_it_was, shard_of, told_of
+from orchestrator.batching.steps import Steps
 from orchestrator.batching.surroundings import Surroundings
 from orchestrator.deciding import EndLane
 from orchestrator.lane import Lane
 from orchestrator.retry import LANE_ENDING, poll_wait_s
 from outputs import lines
 from outputs.batches import Batch, BatchTold, Step
-from outputs.journal import Log, WriteFailedError
+from outputs.journal import Log
 from providers.batches.wire import BatchCallError, BatchClient, BatchView, Looked, Phase, Shard
 from providers.prices import Rates
 from providers.wire import Billing, Failure, FailureKind
 
 _TOLD_EVERY_S = 30.0  # counts that move are logged so often
-_READ_AGAIN = 2  # times that results with lines torn or missing are got once more
-_GONE = frozenset({404, 410})
+_ASK_AGAIN_S = 60.0
+_LOOKED_AT = "validating"  # OpenAI's word for a batch that may be refused yet
 _GONE_FOR_GOOD = 3  # times in a row that a batch is not known: one that is new may not be known everywhere at once
 
 
@@ -45,15 +46,17 @@ class Ending(Enum):
     GONE = "gone"  # its provider does not know it any more; its rows go again, as was allowed
 
 
-IsAlone = Callable[["Follower"], bool]
+Asked = Callable[["Follower"], bool]
 
 
 @dataclass(slots=True)
 class Follower:
-    """Takes one batch to its end. `alone` says whether no other batch of the lane is in the provider's queue.
+    """Takes one batch to its end.
 
-    `wanted_end` has it cancelled; `leaving` has it left as soon as no call is under way; `wake` after either.
-    `allow_rebuy`: rows of a batch that is not known any more are sent again, though they may have been billed.
+    `may_halve` says whether one that the queue has no room for is to go in halves. `moved` is called when it has been
+    created, and when it was seen to be let in. `wanted_end` has it cancelled; `leaving` has it left as soon as no call
+    is under way; `wake` after either. `submits`: one that was not created yet may be. `allow_rebuy`: rows of a batch
+    that is not known any more are sent again, though they may have been billed.
     """
 
     batch: Batch
@@ -62,19 +65,25 @@ class Follower:
     rates: Rates | None
     around: Surroundings
     resumed: bool
-    is_alone: IsAlone
+    may_halve: Asked
+    moved: Callable[["Follower"], None]
+    submits: bool = True
     leaving: bool = False
     wanted_end: bool = False
     allow_rebuy: bool = False
     in_queue: bool = False
+    let_in: bool = False  # into the provider's queue, beyond a look at its lines
+    looked: bool = False  # at it, in this session
+    runs_on: bool = False  # although its end was asked for, or as nobody can say yet whether it is this one
     problem: Failure | None = None
     freed: list[int] = field(default_factory=list)
     answered: int = 0
     note: str = ""  # of trouble that a new batch would meet as well
     hint: str = ""  # of what is this one's own
+    steps: Steps = field(init=False)
     _uncertain: bool = field(init=False)  # the last upload or creation may have taken effect
     _tried_at: float = field(init=False)
-    _asked_to_end: bool = False
+    _ask_to_end_at: float = 0.0  # monotonic seconds: not before
     _patience: Patience = field(default_factory=Patience)
     _refusals: int = 0  # by a full queue, in a row
     _polls: int = 0
@@ -82,6 +91,7 @@ class Follower:
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.steps = Steps(self.batch, self.around)
         self._uncertain = self.resumed
         self._tried_at = time.time()  # a session that was killed may have tried just now, for the last of many times
         self.wanted_end = self.wanted_end or self.batch.cancelling
@@ -112,8 +122,12 @@ class Follower:
 
     async def _advance(self) -> Ending | None:
         match self.batch.step:
-            case Step.BEGUN:
+            case Step.BEGUN if self.resumed:
                 await self._drop("its process ended before anything was sent")
+            case Step.BEGUN if self.client.uploads:
+                await self.steps.on_disk(Step.UPLOADING)
+            case Step.BEGUN:
+                await self._begin_creating()
             case Step.UPLOADING:
                 await self._upload()
             case Step.UPLOADED:
@@ -134,8 +148,8 @@ class Follower:
 
     async def _not_sent(self) -> bool:
         """Drop it where it is not to be submitted, or its file is not as it was; returns whether it was."""
-        why = "cancelled before it was submitted"
-        if not self.wanted_end:
+        why = "cancelled before it was submitted" if self.wanted_end else "its rows go online"
+        if self.submits and not self.wanted_end:
             if await is_as_it_was(self.batch, self.around):
                 return False
             why = "its file in the run folder is not as it was"
@@ -150,12 +164,12 @@ class Follower:
             self._uncertain = False
             file = await self.client.upload(self._shard)
         self._uncertain = False
-        await self._step(Step.UPLOADED, BatchTold(file=file))
+        await self.steps.on_disk(Step.UPLOADED, BatchTold(file=file))
 
     async def _begin_creating(self) -> None:
         self._uncertain = False
         self._tried_at = time.time()
-        await self._step(Step.CREATING)
+        await self.steps.on_disk(Step.CREATING)
 
     async def _create(self) -> Ending | None:
         if self._uncertain:
@@ -176,6 +190,7 @@ class Follower:
             await self._created(finding.batch)
         elif finding.looked is Looked.PERHAPS:
             self._patience.reset()
+            self.looked, self.runs_on = True, self.wanted_end
             self.hint = "waits for a batch that may be this one to end: its creation was not answered"
             await self._rest(self.around.thresholds.batch_poll_s)
         elif (left := self._tried_at + self.around.thresholds.batch_look_s - time.time()) > 0:
@@ -188,20 +203,21 @@ class Follower:
         self.note = self.hint = ""
         self.in_queue = True
         self._note_simulated(view)
-        await self._step(Step.CREATED, told_of(view, id_=view.id))
+        await self.steps.on_disk(Step.CREATED, told_of(view, id_=view.id))
+        self.moved(self)
 
     # Waiting for it
 
     async def _poll(self) -> Ending | None:
         told = self.batch.told
         assert told.id is not None
-        if self.wanted_end and not self._asked_to_end:
-            await self._step(Step.CANCELLING)
-            await self.client.cancel(told.id)
-            self._asked_to_end, self._polls = True, 0
+        if self.wanted_end and time.monotonic() >= self._ask_to_end_at:
+            await self._ask_to_end(told.id)
         view = await self.client.poll(told.id)
         self._note_simulated(view)
         self._polls += 1
+        self.looked = True
+        self.runs_on = self.wanted_end and view.phase is Phase.RUNNING
         if view.phase is Phase.RUNNING:
             self._tell(view)
             await self._rest(poll_wait_s(self._polls, self.around.thresholds.batch_poll_s))
@@ -209,16 +225,32 @@ class Follower:
         self.in_queue = False
         if view.phase is Phase.REFUSED:
             return await self._refused(view)
-        await self._step(Step.ENDED, told_of(view))
+        await self.steps.on_disk(Step.ENDED, told_of(view))
         return None
+
+    async def _ask_to_end(self, id_: str) -> None:
+        """Ask for its end, once; where that is refused, again after a while, and it is followed on."""
+        if not self.batch.cancelling:
+            await self.steps.on_disk(Step.CANCELLING)
+        self._polls, self._ask_to_end_at = 0, math.inf
+        try:
+            await self.client.cancel(id_)
+        except BatchCallError as error:
+            self._ask_to_end_at = time.monotonic() + _ASK_AGAIN_S
+            if error.failure.kind is not FailureKind.ROW_REFUSED:
+                raise
+            self.hint = f"its end was asked for, and refused: {self.lane.secrets.hide(error.failure.message)}"
 
     def _tell(self, view: BatchView) -> None:
         """Log how it stands where that has changed."""
+        if not self.let_in and view.status != _LOOKED_AT:
+            self.let_in = True
+            self.moved(self)
         told, now = self.batch.told, time.time()
         moved = view.counts is not None and view.counts != told.counts
         if view.status != told.status or (moved and now - self._told_at >= _TOLD_EVERY_S):
             self._told_at = now
-            self._write(Step.POLLED, told_of(view))
+            self.steps.write(Step.POLLED, told_of(view))
 
     def _note_simulated(self, view: BatchView) -> None:
         if view.simulated and not self.around.state.simulated:
@@ -228,7 +260,8 @@ class Follower:
     # What it brought
 
     async def _settle(self) -> None:
-        reading = await self._read()
+        fetcher = Fetcher(self.steps, self.client, self.lane.secrets, self._rest, self._patience.reset)
+        reading = await fetcher.fetch()
         if reading is None:
             return
         settler = self._settler(self.batch.cancelling)
@@ -236,62 +269,42 @@ class Follower:
         if settler.ending is not None:
             self.around.attempts.end_lane(self.lane, settler.ending)
         self.answered = reading.answered
-        await self._step(Step.SETTLED, BatchTold(lines=settler.counts))
+        await self.steps.on_disk(Step.SETTLED, BatchTold(lines=settler.counts))
         self._remove_sent()
-
-    async def _read(self) -> Reading | None:
-        """The results, got again where lines are torn or missing: a download may be cut short. None: it is left."""
-        told = self.batch.told
-        path = self.around.results_path(told.key or "")
-        view = BatchView(told.id or "", Phase.ENDED, told.status or "", told.counts, results=told.results or ())
-        for again in range(_READ_AGAIN + 1):
-            if again or not path.exists():
-                await self._download(view)
-            reading = await read_results(self.client, path, self.around.state, told.key or "")
-            if again == _READ_AGAIN or reading.is_whole(told.rows or 0, told.counts):
-                return reading
-            await self._rest(again + 0.5)
-            if self.leaving:
-                break
-        return None
-
-    async def _download(self, view: BatchView) -> None:
-        path = self.around.results_path(self.batch.told.key or "")
-        try:
-            self.around.folder.mkdir(exist_ok=True)
-            await self.client.download(view, path)
-            await asyncio.to_thread(hide_in_file, path, self.lane.secrets)
-        except OSError as error:
-            raise WriteFailedError(f"a batch's results cannot be written: {error.strerror}") from error
 
     # What goes wrong
 
     async def _failed(self, error: BatchCallError) -> Ending | None:
         failure = self.lane.secrets.hide_in(error.failure)
         submitting = self.batch.step in (Step.UPLOADING, Step.CREATING)
-        unsure = failure.billing is Billing.MAYBE
+        unsure = failure.billing is Billing.MAYBE or (submitting and may_have_arrived(failure.status))
         if submitting and unsure and not self._uncertain:
             self._uncertain, self._tried_at = True, time.time()  # it may have arrived at the last moment
         self._patience.note(failure, time.monotonic())
+        self.looked = True
         if submitting and not self._uncertain and failure.kind is FailureKind.TOO_LARGE:
             await self._drop(failure.message)
             return Ending.TOO_LARGE
         if submitting and not self._uncertain and error.queue_full:
             return await self._no_room(failure)
         if failure.kind in LANE_ENDING:
-            return self._end_lane(EndLane(f"{failure.kind.value.replace('_', ' ')}: {failure.message}", 6))
+            return await self._end_lane(EndLane(f"{failure.kind.value.replace('_', ' ')}: {failure.message}", 6))
         if failure.kind in (FailureKind.ROW_REFUSED, FailureKind.TOO_LARGE) and not unsure:
             return await self._call_refused(failure, submitting)
-        if (ending := self._patience.ending(failure, self.around.thresholds, time.monotonic())) is not None:
-            return self._end_lane(ending)
+        if (ending := self._patience.ending(failure, self.around.thresholds, time.monotonic(), submitting)) is not None:
+            return await self._end_lane(ending)
         self.note = f"tries again: {failure.message}"
         await self._rest(self._patience.wait_s(failure))
         self.note = ""
         return None
 
-    def _end_lane(self, ending: EndLane) -> Ending:
+    async def _end_lane(self, ending: EndLane) -> Ending:
+        """The lane stops: what was certainly not submitted is dropped, all else left to its provider."""
         self.around.attempts.end_lane(self.lane, ending)
-        return Ending.LEFT
+        if self.batch.step not in (Step.UPLOADING, Step.CREATING) or self._uncertain:
+            return Ending.LEFT
+        await self._drop(ending.reason)
+        return Ending.DROPPED
 
     async def _call_refused(self, failure: Failure, submitting: bool) -> Ending | None:
         """A refused submission never ran; what the provider does not know of a batch that ran, it may still know."""
@@ -299,22 +312,25 @@ class Follower:
             self.problem = failure
             await self._drop(failure.message)
             return Ending.REFUSED
-        if failure.status in _GONE and self.batch.told.id is not None:
+        if failure.status in UNKNOWN and self.batch.told.id is not None:
             return await self._gone(failure)
         what = f"{self.lane.provider_name} does not show the batch {self.batch.name}: {failure.message}"
-        return self._end_lane(EndLane(what, 6))
+        return await self._end_lane(EndLane(what, 6))
 
     async def _gone(self, failure: Failure) -> Ending | None:
         """The provider does not know the batch, or what came of it: nobody can say whether its rows were billed."""
-        if self._patience.fails < _GONE_FOR_GOOD:
+        thresholds, ended = self.around.thresholds, self.batch.step is Step.ENDED
+        least_s = thresholds.longest_wait_s if ended else thresholds.batch_look_s
+        if self._patience.unknown < _GONE_FOR_GOOD or self._patience.lasted_s(time.monotonic()) < least_s:
             await self._rest(self._patience.wait_s(failure))
             return None
-        what = f"{self.lane.provider_name} does not know the batch {self.batch.name} any more ({failure.message})"
+        lost = f"the results of the batch {self.batch.name}" if ended else f"the batch {self.batch.name} any more"
+        what = f"{self.lane.provider_name} does not know {lost} ({failure.message})"
         if self.batch.open_rows and not self.allow_rebuy:
             what += "; --allow-rebuy sends its rows again, which may be paid for twice"
-            return self._end_lane(EndLane(what, 6))
+            return await self._end_lane(EndLane(what, 6))
         self.freed += self.give_up_on(what)
-        await self._step(Step.SETTLED, BatchTold(lines={"missing": len(self.freed)}))
+        await self.steps.on_disk(Step.SETTLED, BatchTold(lines={"missing": len(self.freed)}))
         self._remove_sent()
         return Ending.GONE
 
@@ -331,8 +347,8 @@ class Follower:
         return Ending.REFUSED
 
     async def _no_room(self, failure: Failure) -> Ending | None:
-        """Wait for the lane's other batches; alone, go in smaller parts; a single row waits."""
-        if self.is_alone(self) and (self.batch.told.rows or 0) > 1:
+        """Wait for room, or go in smaller parts; a single row waits."""
+        if (self.batch.told.rows or 0) > 1 and self.may_halve(self):
             await self._drop(failure.message)
             return Ending.TOO_LARGE
         self.in_queue = False
@@ -340,7 +356,7 @@ class Follower:
         self._refusals += 1
         self.note = f"waits for room in the provider's queue: {failure.message}"
         await self._rest(max(poll_wait_s(self._refusals, self.around.thresholds.batch_queue_s), 0.05))
-        if self.leaving or self.wanted_end:
+        if self.leaving or self.wanted_end or not self.submits:
             await self._drop("it was never let into the provider's queue")
             return None
         self.note = ""
@@ -351,7 +367,7 @@ class Follower:
     async def _drop(self, why: str, bad: Mapping[int, str] | None = None) -> None:
         """Say that it will never run, then free its rows; `bad` lines (from 1) fail for good."""
         if self.batch.step is not Step.DROPPED:
-            await self._step(Step.DROPPED, BatchTold(note=why))
+            await self.steps.on_disk(Step.DROPPED, BatchTold(note=why))
         self.in_queue = False
         path = self.around.sent_path(self.batch.told.key or "")
         await free_rows(self._settler(cancelled=True), why, path, bad or {})
@@ -372,23 +388,11 @@ class Follower:
         with contextlib.suppress(OSError):
             self.around.sent_path(self.batch.told.key or "").unlink(missing_ok=True)
 
-    # The log
-
-    def _write(self, step: Step, told: BatchTold | None = None) -> int:
-        now = time.time()
-        seq = self.around.journal.append(Log.ATTEMPTS, lines.batch_step(step, now, told, self.batch.seq))
-        self.around.state.batches.advance(self.batch.seq, step, now, told)
-        return seq
-
-    async def _step(self, step: Step, told: BatchTold | None = None) -> None:
-        """Log a step; it is on disk when this returns."""
-        await self.around.journal.intent_on_disk(self._write(step, told))
-
-    async def _rest(self, seconds: float) -> None:
-        """Wait, unless there is something new to do."""
-        if self.leaving:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        self._changed.clear()
+    async def _rest(self, seconds: float) -> bool:
+        """Wait, unless there is something new to do; returns whether the batch is followed on."""
+        if not self.leaving:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+            self._changed.clear()
+        return not self.leaving

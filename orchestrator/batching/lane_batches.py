@@ -2,23 +2,24 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.batching.cutting import Cut, Cutter, Leftovers
+from orchestrator.batching.beginning import begin
+from orchestrator.batching.cutting import Cutter, Leftovers
 from orchestrator.batching.following import Ending, Follower
+from orchestrator.batching.leaving import leave_money
 from orchestrator.batching.row_queue import RowQueue
 from orchestrator.batching.surroundings import Surroundings
 from orchestrator.batching.topping_up import Moments, OnlinePace, moments
 from orchestrator.batching.via import Via
 from orchestrator.deciding import EndLane
 from orchestrator.lane import Lane
-from outputs import lines
-from outputs.batches import Batch, BatchTold, Step
-from outputs.journal import Log
+from outputs.batches import Batch, Step
 from providers.batches.wire import BatchClient
 from providers.prices import Rates
 from providers.provider import BatchApi
@@ -28,9 +29,12 @@ _QUIET_S = 0.5  # without a new row: no more come for now
 _BYTES_A_TOKEN = 3  # of a request's line, at least, for all but pictures
 _MONEY_S = 60.0  # between two batches that the budget has cut short, while others are under way
 _LOOK_S = 5.0  # how often it is looked whether a shard may be cut
-_FLUSH_EVERY = 500  # rows
 _EMPTY_IN_ROW = 3  # batches that answer nothing, after which the lane stops
 _FEW_ROWS = 10  # of which a batch says more of them than of its lane: they have attempts of their own to use up
+
+_SMALL_ROWS = 200
+_MOST_UNSUBMITTED = 2  # batches that are cut and not created yet: each holds a file, and maybe a body in memory
+_UNSUBMITTED = frozenset({Step.BEGUN, Step.UPLOADING, Step.UPLOADED, Step.CREATING})
 
 Spawn = Callable[[Any, str], "asyncio.Task[None]"]
 
@@ -62,6 +66,9 @@ class LaneBatches:
     _cutter: Cutter = field(init=False)
     _most_rows: int = field(init=False)
     _empty: int = 0
+    _cuts_from: int = 0  # rows that waited when the last shard was begun to be cut
+    _halved_at: float = -math.inf  # monotonic seconds
+    _shrunk_at: float = 0.0  # epoch seconds
     _needs_bytes: int = 0  # by the next row, where the queue had too little room for it
     _money_came: bool = False  # since the last shard was begun to be cut
     _added_at: float = 0.0
@@ -129,9 +136,9 @@ class LaneBatches:
 
     def end_all(self) -> int:
         """Begin nothing more, have all batches cancelled, and take in what they have answered; returns how many."""
-        self.ending = True
+        self.ending, self.leaving = True, False
         for follower in self.followers:
-            follower.wanted_end = True
+            follower.wanted_end, follower.leaving = True, False
             follower.wake()
         self._changed.set()
         return len(self.followers)
@@ -139,11 +146,7 @@ class LaneBatches:
     @property
     def idle(self) -> bool:
         """Whether nothing more will happen here unless a row is added."""
-        busy = any(
-            follower.batch.open_rows or follower.freed or follower.batch.step is Step.ENDED
-            for follower in self.followers
-        )
-        if busy or self.cutting or (self.awaits_money and self.followers):
+        if any(map(_is_busy, self.followers)) or self.cutting or (self.awaits_money and self.followers):
             return False
         return not self.waiting or self._sends_nothing()
 
@@ -177,13 +180,16 @@ class LaneBatches:
             return _LOOK_S
         if self.followers and (self._room_bytes() < max(1, self._needs_bytes) or self._money_trickles()):
             return _LOOK_S
+        if sum(follower.batch.step in _UNSUBMITTED for follower in self.followers) >= _MOST_UNSUBMITTED:
+            return _LOOK_S
         if len(self.waiting) >= self._most_rows:
             return 0.0
         now = time.monotonic()
+        gathered = self._gathers_since + self.around.thresholds.batch_gather_s - now
         quiet = self._added_at + _QUIET_S - now
         if quiet <= 0 and self.around.trickles():
-            quiet = min(_LOOK_S, self._gathers_since + self.around.thresholds.batch_gather_s - now)
-        return max(0.0, quiet)
+            quiet = _LOOK_S
+        return max(0.0, min(quiet, gathered))
 
     def _money_trickles(self) -> bool:
         """Whether room in the budget comes back bit by bit: of each bit a batch would be cut."""
@@ -204,13 +210,14 @@ class LaneBatches:
         return self.api.max_bytes if queue is None else min(self.api.max_bytes, queue * _BYTES_A_TOKEN)
 
     async def _cut_once(self) -> None:
-        self.cutting = True
+        self.cutting, self._cuts_from = True, len(self.waiting)
+        self._gathers_since = time.monotonic()
         try:
             self._money_came = False
             cut, left = await self._cutter.cut(self.waiting, self._most_rows, self._room_bytes(), self._most_bytes())
             self._take_left(left)
             if cut.rows:
-                self._follow(await self._begin(cut), resumed=False)
+                self._follow(await begin(cut, self.lane, self.around), resumed=False)
         finally:
             self.cutting = False
         self.around.changed()
@@ -224,45 +231,45 @@ class LaneBatches:
 
     def _take_too_large(self, rows: Sequence[int]) -> None:
         for row in rows:
-            if self.via is Via.AUTO:
+            if not self.around.state.is_open(row):
+                continue
+            if self.via is not Via.BATCH:
                 self.around.send_online(row)
             else:
                 what = f"is larger than a batch of {self.lane.provider_name} may be; --via auto sends it online"
                 failure = Failure(FailureKind.ROW_REFUSED, Billing.UNBILLED, what)
                 self.around.attempts.give_up(row, self.around.requests.read(row), failure, b"")
 
-    async def _begin(self, cut: Cut) -> Batch:
-        """Put the batch and the intents of its rows on disk, so that it may be submitted."""
-        lane, journal, state, now = self.lane, self.around.journal, self.around.state, time.time()
-        told = BatchTold(
-            key=cut.key, provider=lane.provider_name, model=lane.model, group=cut.group, rows=len(cut.rows),
-            bytes=cut.size, sha256=cut.sha256,
-        )  # fmt: skip
-        seq = journal.append(Log.ATTEMPTS, lines.batch_step(Step.BEGUN, now, told))
-        batch = state.batches.begin(seq, now, told)
-        for number, (row, request, reserved) in enumerate(zip(cut.rows, cut.seqs, cut.reserved, strict=True), 1):
-            attempt = state.attempts[row] + 1
-            journal.append(Log.ATTEMPTS, lines.intent(request, attempt, now, reserved, seq))
-            state.begin_attempt(row, attempt, reserved, now, seq)
-            if number % _FLUSH_EVERY == 0:
-                await journal.flush()
-        first = Step.UPLOADING if self.client.uploads else Step.CREATING
-        await journal.flush()  # the intents are on disk before the line that says that it may have been sent
-        await journal.intent_on_disk(journal.append(Log.ATTEMPTS, lines.batch_step(first, now, None, seq)))
-        state.batches.advance(seq, first, now)
-        return batch
-
     # Following
 
     def _follow(self, batch: Batch, *, resumed: bool) -> None:
-        follower = Follower(batch, self.lane, self.client, self.rates, self.around, resumed, self._is_alone)
-        follower.allow_rebuy = self.allow_rebuy
+        follower = Follower(
+            batch, self.lane, self.client, self.rates, self.around, resumed, self._may_halve, self._moved
+        )
+        follower.submits, follower.allow_rebuy = self.via.batches, self.allow_rebuy
         follower.leaving, follower.wanted_end = self.leaving, follower.wanted_end or self.ending
         self.followers.append(follower)
         self.spawn(self._follow_to_end(follower), f"batch {batch.told.key}")
 
-    def _is_alone(self, asking: Follower) -> bool:
-        return not any(other.in_queue for other in self.followers if other is not asking)
+    def _moved(self, follower: Follower) -> None:
+        """One was created, or let into the queue: then there may be room for larger ones than at the last refusal."""
+        if follower.let_in and follower.batch.begun_at >= self._shrunk_at:
+            self._most_rows = min(self.api.max_rows, max(self._most_rows, 2 * (follower.batch.told.rows or 1)))
+        self.look()
+
+    def _may_halve(self, asking: Follower) -> bool:
+        """Whether a batch that the queue has no room for is to go in halves: not while others of ours are queued, and
+        a small one only now and then, for the room may be taken by somebody else.
+        """
+        if any(_takes_room(other) for other in self.followers if other is not asking):
+            return False
+        now = time.monotonic()
+        if (
+            asking.batch.told.rows or 0
+        ) <= _SMALL_ROWS and now < self._halved_at + self.around.thresholds.batch_queue_s:
+            return False
+        self._halved_at = now
+        return True
 
     async def _follow_to_end(self, follower: Follower) -> None:
         try:
@@ -285,14 +292,15 @@ class LaneBatches:
                 self._take_too_large(follower.freed)
                 follower.freed = []
             case Ending.TOO_LARGE:
-                self._most_rows = max(1, rows // 2)
+                self._most_rows, self._shrunk_at = max(1, rows // 2), time.time()
             case Ending.REFUSED if follower.problem is not None:
                 self._refuse(follower.problem)
             case Ending.GONE:
-                self.rebought += len(follower.freed)
+                self.rebought += sum(map(self.around.state.is_open, follower.freed))
             case Ending.SETTLED:
-                self._most_rows = min(self.api.max_rows, max(self._most_rows, 2 * rows))
                 self._count_empty(follower)
+            case Ending.LEFT:
+                leave_money(follower.batch, self.lane, self.around)
 
     def _refuse(self, problem: Failure) -> None:
         """The provider does not take this lane's batches."""
@@ -300,9 +308,9 @@ class LaneBatches:
         self._end_batches(problem.message, EndLane(what, 6))
 
     def _end_batches(self, why: str, ending: EndLane) -> None:
-        """Nothing goes by batch here any more; with `auto`, the rest goes online."""
+        """Nothing goes by batch here any more; the rest goes online, unless it is to go by batch only."""
         self.refused = why
-        if self.via is Via.AUTO:
+        if self.via is not Via.BATCH:
             self._send_waiting_online()
         else:
             self.around.attempts.end_lane(self.lane, ending)
@@ -332,7 +340,9 @@ class LaneBatches:
         deadline = self.around.deadline()
         if deadline is None:
             return None
-        left = len(self.waiting) + sum(follower.batch.open_rows for follower in self.followers)
+        waiting = self._cuts_from if self.cutting else len(self.waiting)
+        by_batch = waiting + sum(follower.batch.open_rows for follower in self.followers)
+        left = by_batch + self.lane.waiting + self.lane.in_flight
         return moments(deadline, left, self.pace, self.around.thresholds)
 
     def top_up(self, now: float) -> None:
@@ -365,8 +375,9 @@ class LaneBatches:
     def _buy_again(self) -> None:
         """Send the rows of late batches online; each batch is followed on, and what it brings is kept in its file."""
         for follower in self.followers:
-            if follower.batch.open_rows and follower.batch.step in (Step.CREATED, Step.POLLED):
-                rows = follower.give_up_on("late: cancelling took too long, and it was sent online, as was allowed")
+            if follower.batch.open_rows and follower.runs_on:
+                late = follower.give_up_on("late: cancelling took too long, and it was sent online, as was allowed")
+                rows = [row for row in late if self.around.state.is_open(row)]
                 self.rebought += len(rows)
                 for row in rows:
                     self.around.send_online(row)
@@ -376,3 +387,14 @@ class LaneBatches:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
+
+
+def _is_busy(follower: Follower) -> bool:
+    """Whether a batch holds the run up: it has rows to account for, or was not looked at yet in this session."""
+    batch = follower.batch
+    return bool(batch.open_rows or follower.freed) or batch.step is Step.ENDED or not follower.looked
+
+
+def _takes_room(follower: Follower) -> bool:
+    """Whether a batch is in the provider's queue, or about to be."""
+    return follower.in_queue or (follower.batch.step in _UNSUBMITTED and not follower.note)

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator.batching.surroundings import PASS
+from outputs.batches import Batch
 from outputs.fold import RunState
 from providers.batches.wire import BatchClient, Counts, Result
 
-_PASS = 50  # lines for which the event loop may wait
 _TORN, _FAILED, _ANSWERED = 1, 2, 3  # the better one counts, of equal ones the first
 
 
@@ -37,10 +38,16 @@ class Reading:
     def has_all_completed(self, counts: Counts | None) -> bool:
         """Whether the provider counts no more lines as completed than rows have one that may be an answer, be it torn.
 
-        A torn line that names no row may be an answer to any that has none.
+        A torn line that names no row may be an answer to any that has none. Counts of fewer answers than there are say
+        nothing: they were not kept.
         """
         may_be = sum(how != _FAILED for _, how in self.chosen.values())
-        return counts is not None and counts.completed <= may_be
+        return counts is not None and self.answered <= counts.completed <= may_be
+
+    def is_nothing(self, rows: int, counts: Counts | None) -> bool:
+        """Whether nothing of a batch came where there must be something: a page of a proxy, a file not written yet."""
+        answered = counts is not None and counts.completed > 1
+        return rows > 1 and not self.chosen and (answered or self.torn > 0)
 
     def note(self, number: int, row: int | None, result: Result) -> None:
         """Count a line; `row` is None where it names none."""
@@ -55,27 +62,28 @@ class Reading:
             self.chosen[row] = (number, how)
 
 
-def row_of(state: RunState, key: str, id_: str | None) -> int | None:
+def row_of(state: RunState, batch: Batch, id_: str | None) -> int | None:
     """The row that an in-batch id names; None where it is none of this batch's."""
     if id_ is None:
         return None
     of, _, seq = id_.rpartition("-")
-    if of != key or not seq.isascii() or not seq.isdigit() or len(seq) > 15:
+    if of != batch.told.key or not seq.isascii() or not seq.isdigit() or len(seq) > 15:
         return None
-    return state.row_of(int(seq))
+    row = state.row_of(int(seq))
+    return row if row is not None and batch.has(row) else None
 
 
 async def read_results(client: BatchClient, path: Path, state: RunState, key: str) -> Reading:
     """Look at all lines of a batch's results."""
-    reading = Reading()
+    reading, batch = Reading(), state.batches.keyed(key)
     async for number, result in numbered(client, path):
-        reading.note(number, row_of(state, key, result.id), result)
+        reading.note(number, row_of(state, batch, result.id), result)
     return reading
 
 
 async def numbered(client: BatchClient, path: Path) -> AsyncIterator[tuple[int, Result]]:
     """The lines of a file of results with their numbers, from 0, letting others work now and then."""
     for number, result in enumerate(client.results(path)):
-        if number % _PASS == 0:
+        if number % PASS == 0:
             await asyncio.sleep(0)
         yield number, result

@@ -7,13 +7,15 @@ the rest of that is what such rows cost. Nothing that may have been billed is se
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
 from orchestrator.attempts import Attempts
 from orchestrator.batching.reading import Reading, numbered, row_of
-from orchestrator.batching.surroundings import Surroundings
+from orchestrator.batching.surroundings import FLUSH_EVERY, Surroundings
 from orchestrator.budget import round_up_usd
 from orchestrator.deciding import EndLane
 from orchestrator.lane import Lane
@@ -25,11 +27,15 @@ from outputs.fold import RowFlag
 from outputs.journal import Log
 from outputs.records import RequestLine
 from providers.batches.wire import BatchClient, Result
+from providers.cost_bounds import has_dear_tier
 from providers.prices import Rates
 from providers.wire import Answer, Billing, Failure, FailureKind, Usage
 
-_FLUSH_EVERY = 256  # answers whose bodies may wait in memory
 _NOTHING = Usage()
+_LOST = {
+    FailureKind.UNREADABLE: "its line in the batch's results is not whole",
+    FailureKind.MISSING: "the batch ended without a line for it",
+}
 
 
 @dataclass(slots=True)
@@ -53,23 +59,24 @@ class Settler:
 
     async def settle(self, reading: Reading) -> None:
         """Settle every row that is in the batch still. Raises WriteFailedError."""
-        key = self.batch.told.key or ""
-        path, state = self.around.results_path(key), self.around.state
-        torn: dict[int, Result] = {}
+        unreadable: dict[int, int] = {}  # by the number of its line, the row
         settled = 0
-        async for number, result in numbered(self.client, path):
-            row = row_of(state, key, result.id)
+        async for number, result in numbered(self.client, self._path):
+            row = row_of(self.around.state, self.batch, result.id)
             if row is None or reading.chosen[row][0] != number:
                 continue
             if result.torn or not self._line(row, result):
-                torn[row] = result
+                unreadable[number] = row
                 continue
             settled += 1
-            if settled % _FLUSH_EVERY == 0:
-                await self.around.journal.flush()
-        await self._lost(reading, torn)
+            await self.around.flush_now_and_then(settled)
+        await self._lost(reading, unreadable)
         await self.around.journal.flush()
         self._count_odd(reading)
+
+    @property
+    def _path(self) -> Path:
+        return self.around.results_path(self.batch.told.key or "")
 
     def _in_batch(self, row: int) -> bool:
         return self.around.state.batch_of[row] == self.batch.number
@@ -111,7 +118,8 @@ class Settler:
 
     def _answered(self, row: int, request: RequestLine, answer: Answer, body: bytes, request_id: str | None) -> None:
         state, usage = self.around.state, answer.usage
-        cost = None if self.rates is None or usage is None else round_up_usd(self.rates.cost_usd(usage))
+        reserved = state.reserved_usd(row)
+        cost = self._cost_usd(request, usage, reserved)
         line = lines.response(
             request,
             attempt=state.attempts[row],
@@ -125,8 +133,15 @@ class Settler:
         )
         seq = self.around.journal.append(Log.RESPONSES, line)
         kept = (request, body) if self._attempts.keep_bodies else None
-        reserved = state.reserved_usd(row)
         self._attempts.on_settled(PendingSettlement(seq, row, usage, cost, None, kept, reserved, by_batch=True))
+
+    def _cost_usd(self, request: RequestLine, usage: Usage | None, reserved: float | None) -> float | None:
+        """What an answer cost; None where its usage, its price, or that of the tier it asked for is not known."""
+        if self.rates is None or usage is None:
+            return None
+        if reserved is None and has_dear_tier(bytes(request.body), url=request.url):
+            return None
+        return round_up_usd(self.rates.cost_usd(usage))
 
     def _failed(self, row: int, request: RequestLine, failure: Failure, body: bytes) -> None:
         """A line that says why there is no answer."""
@@ -159,45 +174,68 @@ class Settler:
         else:
             self._attempts.give_up(row, request, failure, b"")
 
-    async def _lost(self, reading: Reading, torn: dict[int, Result]) -> None:
-        """Rows that nothing whole came back for: by the provider's counts either they had no turn, or were billed."""
+    async def _lost(self, reading: Reading, unreadable: Mapping[int, int]) -> None:
+        """Rows that nothing whole came back for: by the provider's counts either they had no turn, or were billed.
+
+        `unreadable`: by the number of its line, each row whose line is not whole.
+        """
         missing = [row for row in self.around.state.rows_in(self.batch.seq) if row not in reading.chosen]
-        lost = [row for row in torn if self._in_batch(row)]
         unnamed = max(0, (self.batch.told.rows or 0) - len(reading.chosen))  # those settled before included
-        self._count("unreadable", len(torn))
+        self._count("unreadable", len(unreadable))
         if unnamed and reading.has_all_completed(self.batch.told.counts):
             self._count("cancelled" if self.cancelled else "expired", unnamed)
-            what = f"the batch ended ({self.batch.told.status}) without a line for it, and did not count it as done"
-            for row in missing:
-                self._ended_before(row, self.around.requests.read(row), what)
+            await self._had_no_turn(missing)
             missing, unnamed = [], 0
         self._count("missing", unnamed)
-        costs = self._rest_of_usage(len(torn) + unnamed)
-        whole = "its line in the batch's results is not whole"
-        failures = [(row, self._loss(row, FailureKind.UNREADABLE, whole, costs), torn[row].body) for row in lost]
-        none = "the batch ended without a line for it"
-        failures += [(row, self._loss(row, FailureKind.MISSING, none, costs), b"") for row in missing]
-        await self._lose(failures, costs)
+        costs = self._rest_of_usage(len(unreadable) + unnamed)
+        await self._lose_unreadable({number: row for number, row in unreadable.items() if self._in_batch(row)}, costs)
+        for first in range(0, len(missing), FLUSH_EVERY):
+            some = missing[first : first + FLUSH_EVERY]
+            await self._lose(dict.fromkeys(some, b""), FailureKind.MISSING, costs)
 
-    def _loss(self, row: int, kind: FailureKind, what: str, costs: float | None) -> Failure:
+    async def _had_no_turn(self, rows: Sequence[int]) -> None:
+        what = f"the batch ended ({self.batch.told.status}) without a line for it, and did not count it as done"
+        for number, row in enumerate(rows, 1):
+            self._ended_before(row, self.around.requests.read(row), what)
+            await self.around.flush_now_and_then(number)
+
+    async def _lose_unreadable(self, lost: Mapping[int, int], costs: float | None) -> None:
+        """Fail the rows of these lines, which are read anew: only the bodies of some are in memory at once."""
+        if not lost:
+            return
+        some: dict[int, bytes] = {}
+        async for number, result in numbered(self.client, self._path):
+            if number in lost:
+                some[lost[number]] = result.body
+            if len(some) == FLUSH_EVERY:
+                await self._lose(some, FailureKind.UNREADABLE, costs)
+                some = {}
+        await self._lose(some, FailureKind.UNREADABLE, costs)
+
+    def _loss(self, row: int, kind: FailureKind, costs: float | None) -> Failure:
         """Why a row fails that may have been billed; `costs` is its share of what the batch used beside its answers."""
         if costs is not None and costs > (self.around.state.reserved_usd(row) or 0.0):
             costs = None  # more than it can have cost: somebody counts otherwise
         billing = Billing.MAYBE if costs is None else Billing.BILLED
-        message = f"{what}; it was {'maybe ' if costs is None else ''}billed, so that only a retry sends it again"
+        message = (
+            f"{_LOST[kind]}; it was {'maybe ' if costs is None else ''}billed, so that only a retry sends it again"
+        )
         return Failure(kind, billing, message)
 
-    async def _lose(self, failures: list[tuple[int, Failure, bytes]], costs: float | None) -> None:
-        """Fail these rows for good. That they have failed is on disk before they leave the batch: were it the other way
-        round, a kill between the two would leave rows that are free to be bought once more."""
-        state, hidden = self.around.state, self.lane.secrets.hide_bytes
-        for row, failure, body in failures:
+    async def _lose(self, bodies: Mapping[int, bytes], kind: FailureKind, costs: float | None) -> None:
+        """Fail rows for good; `bodies`: what came back for each.
+
+        That they have failed is on disk before they leave the batch: were it the other way round, a kill between the
+        two would leave rows that are free to be bought once more.
+        """
+        state, hide = self.around.state, self.lane.secrets.hide_bytes
+        lost = [(row, self._loss(row, kind, costs), hide(body)) for row, body in bodies.items()]
+        for row, failure, body in lost:
             if not state.flags[row] & RowFlag.FAILED:  # by a session that was killed before they left the batch
-                self._attempts.give_up(row, self.around.requests.read(row), failure, hidden(body))
-        if failures:
-            await self.around.journal.flush()
-        for row, failure, body in failures:
-            self.settle_row(row, failure, hidden(body), costs if failure.billing is Billing.BILLED else None)
+                self._attempts.give_up(row, self.around.requests.read(row), failure, body)
+        await self.around.journal.flush()
+        for row, failure, body in lost:
+            self.settle_row(row, failure, body, costs if failure.billing is Billing.BILLED else None)
 
     def _rest_of_usage(self, rows: int) -> float | None:
         """What each of so many lost rows cost, by what the whole batch used; None where nobody knows, USD."""

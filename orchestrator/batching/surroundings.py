@@ -11,7 +11,9 @@ from orchestrator.thresholds import Thresholds
 from outputs.fold import RunState
 from outputs.journal import Journal
 
-SENT = ".sent.jsonl"
+SENT, RESULTS = ".sent.jsonl", ".results.jsonl"
+PASS = 50  # rows or lines for which the event loop may wait
+FLUSH_EVERY = 256  # rows whose lines, some with bodies, may wait in memory to be written
 FOLDER = "batches"  # of a run folder: what was sent, while it is under way, and what came back
 
 
@@ -20,7 +22,7 @@ class Surroundings:
     """`put_up` is handed a row that wants to be sent again, by whichever way; `send_online` one that is to go online.
 
     `trickles` says whether calls are under way whose answers may bring more rows; `changed` is called whenever
-    something came to rest. `deadline` and `rebuys` say what the user asked for.
+    something came to rest. `deadline` tells the one that the user asked for, as it is now.
     """
 
     folder: Path  # of the batches' files
@@ -35,10 +37,17 @@ class Surroundings:
     changed: Callable[[], None]
     deadline: Callable[[], Deadline | None]
 
+    async def flush_now_and_then(self, number: int) -> None:
+        """Call it after each of many rows with its number, from 1: it waits until what has piled up of the log is on
+        disk. Raises WriteFailedError.
+        """
+        if number % FLUSH_EVERY == 0:
+            await self.journal.flush()
+
     def sent_path(self, key: str) -> Path:
         """The file of a batch's lines as they are sent."""
         return self.folder / f"{key}{SENT}"
 
     def results_path(self, key: str) -> Path:
         """The file of what came back, as it came."""
-        return self.folder / f"{key}.results.jsonl"
+        return self.folder / f"{key}{RESULTS}"

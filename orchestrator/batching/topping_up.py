@@ -13,7 +13,7 @@ from orchestrator.thresholds import Thresholds
 
 _SPARE = 1.25
 _MARGIN_S = 60.0
-_UNKNOWN_CALL_S = 60.0  # of a model that nobody has asked yet: too long costs half a price, too short an answer
+_UNKNOWN_CALL_S = 20.0  # of a model that nobody has asked yet: the most that `plan` guesses
 
 
 @dataclass(frozen=True, slots=True)

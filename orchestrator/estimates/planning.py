@@ -12,8 +12,10 @@ from typing import Any
 import msgspec
 
 from orchestrator.batching.allowed import via_of
+from orchestrator.batching.topping_up import OnlinePace, moments
 from orchestrator.batching.via import Via
 from orchestrator.checking import RequestCheck
+from orchestrator.deadline import Deadline
 from orchestrator.estimates.by_batch import (
     AllByBatch,
     ByBatch,
@@ -33,6 +35,7 @@ from orchestrator.opening import SIMULATOR, Options, caps_of, is_run, media_root
 from orchestrator.reconcile import compare
 from orchestrator.requests_file import RequestsFile
 from orchestrator.sources import Asked, Progress, check_path, recorded_spec, silent
+from orchestrator.thresholds import thresholds_from_table
 from orchestrator.to_follow import Following, to_follow
 from outputs.fold import RunState, fold
 from outputs.run_record import RunRecord, read_run_record
@@ -108,6 +111,7 @@ class Plan:
     spent_usd: float = 0.0  # of the budget, before; attempts that were maybe billed at their most
     seconds_left: float | None = None
     deadline_met: Verdict | None = None
+    too_near: tuple[str, ...] = ()  # lanes that would go by batch, were the deadline not so near
     cap_met: Verdict | None = None
     disk: DiskRoom | None = None
     via: Via = Via.ONLINE
@@ -298,6 +302,17 @@ def _judge(plan: Plan, counter: PlanCounter, facts: Sequence[tuple[LaneFacts, St
     left_usd = None if plan.budget_usd is None else plan.budget_usd - plan.spent_usd - plan.in_batches_usd
     plan.cap_met = costs_met(costs_of(plan.via, online, batch), left_usd)
     plan.deadline_met = fits(seconds_of(plan.via, found, ways, steps=steps), plan.seconds_left)
+    plan.too_near = tuple(f"{lane.provider}/{lane.model}" for lane in plan.lanes if _is_too_near(plan, counter, lane))
+
+
+def _is_too_near(plan: Plan, counter: PlanCounter, lane: LanePlan) -> bool:
+    """Whether, by `auto`, no batch of a lane would be begun: its rows go online at once for the deadline's sake."""
+    if plan.via is not Via.AUTO or plan.seconds_left is None or lane.batch_hours is None or lane.estimate is None:
+        return False
+    seconds = lane.estimate.seconds
+    pace = OnlinePace(None if seconds is None or not lane.rows else seconds.high / lane.rows, None, counter.concurrency)
+    thresholds = thresholds_from_table(counter.catalog.thresholds, counter.catalog.file or "the catalog")
+    return moments(Deadline(plan.seconds_left), lane.rows, pace, thresholds).last_begin < 0
 
 
 def _batch_usd(count: StageCount, facts: LaneFacts, found: StageEstimate) -> Interval | None:

@@ -116,6 +116,8 @@ def _verdicts(plan: Plan) -> Iterator[str]:
     if plan.seconds_left is not None:
         words = {"yes": "met", "no": "not met: rows will be left", "perhaps": "perhaps not met"}
         yield f"deadline in {short_time(plan.seconds_left)}{_way(plan)}: {words[plan.deadline_met or 'perhaps']}"
+    for name in plan.too_near:
+        yield plain_text(f"{name}: so near the deadline nothing would go by batch: cancelling one late has to fit too")
     if (disk := plan.disk) is not None:
         words = {"yes": "enough", "no": "not enough", "perhaps": "perhaps not enough"}
         needed = span(Interval(disk.needed_bytes, disk.needed_bytes, disk.most_bytes), _bytes)

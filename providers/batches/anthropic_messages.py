@@ -17,6 +17,7 @@ import msgspec
 from multidict import CIMultiDict
 
 from providers.batches.anthropic_lines import read_result, read_results
+from providers.batches.finding import ends_before, finding_of
 from providers.batches.http_answers import (
     clock_lead_s,
     count,
@@ -31,6 +32,7 @@ from providers.batches.http_answers import (
     unreadable,
 )
 from providers.batches.line_files import joined, lines_of, one_line
+from providers.batches.one_call import OneCallClient
 from providers.batches.wire import BatchCallError, BatchView, Finding, HttpSeam, Looked, Phase, Result, Shard
 from providers.protocols.anthropic import VERSION
 from providers.protocols.paths import MESSAGES
@@ -46,18 +48,10 @@ _FAR_EARLIER_S = 600.0  # batches are listed by time, the newest first: no page 
 _GONE = (404, 410)
 
 
-class _Counted(msgspec.Struct, frozen=True):
-    processing: Any = 0
-    succeeded: Any = 0
-    errored: Any = 0
-    canceled: Any = 0
-    expired: Any = 0
-
-
 class _Batch(msgspec.Struct, frozen=True):
     id: str
     processing_status: str
-    request_counts: _Counted = _Counted()
+    request_counts: Any = None
     created_at: Any = None
     expires_at: Any = None
     results_url: Any = None
@@ -73,10 +67,8 @@ _batch = msgspec.json.Decoder(_Batch)
 _page = msgspec.json.Decoder(_Page)
 
 
-class AnthropicBatches:
+class AnthropicBatches(OneCallClient):
     """The message batches of one key. `http` is closed by whoever made it."""
-
-    uploads = False
 
     def __init__(self, provider: Provider, base_url: str, key: str | None, http: HttpSeam) -> None:
         base = base_url.rstrip("/").removesuffix("/v1")
@@ -92,14 +84,6 @@ class AnthropicBatches:
     def line(self, id_: str, url: str, call: HttpCall) -> tuple[str, bytes]:  # noqa: ARG002  (`url` is in the call)
         """(version of the API, line): the body as it would go out online."""
         return call.headers[_VERSION], b'{"custom_id":"%b","params":%b}' % (id_.encode(), one_line(call.body))
-
-    async def upload(self, shard: Shard) -> str:
-        """Never called: `uploads` is false."""
-        raise NotImplementedError("message batches have no files")
-
-    async def find_upload(self, shard: Shard) -> str | None:
-        """Never called: `uploads` is false."""
-        raise NotImplementedError("message batches have no files")
 
     async def create(self, shard: Shard) -> BatchView:
         """Have the shard answered, under the version that is its group.
@@ -117,17 +101,26 @@ class AnthropicBatches:
         return self._view(read(_batch, answer, _NOUN), told)
 
     async def find(self, shard: Shard) -> Finding:
-        """Batches of its time and size: one that has ended shows whose it is, one that runs may be it."""
+        """Batches of its time and size: one that has ended shows whose it is, one that runs may be it.
+
+        Of those whose results name no row at all the oldest is taken where there is nothing else: to take up a
+        stranger's loses its rows to a failure that says why, not to take up one's own buys them twice.
+        """
         mine: list[BatchView] = []
+        nobodys: list[BatchView] = []
         running = False
         for view in await self._candidates(shard):
             if view.phase is not Phase.ENDED:
                 running = True
-            elif await self._is_of(view, shard):
+                continue
+            whose = await self._is_of(view, shard)
+            if whose:
                 mine.append(view)
-        if mine:  # the oldest comes last
-            return Finding(Looked.FOUND, mine[-1], tuple(view.id for view in mine[:-1]))
-        return Finding(Looked.PERHAPS if running else Looked.NOT_FOUND)
+            elif whose is None and view.counts is not None and view.counts.total == shard.rows:
+                nobodys.append(view)
+        if running and not mine:
+            return Finding(Looked.PERHAPS)
+        return finding_of(reversed(mine)) if mine else finding_of(nobodys[-1:])
 
     async def _candidates(self, shard: Shard) -> list[BatchView]:
         """The batches that may be the shard's, the newest first."""
@@ -142,18 +135,21 @@ class AnthropicBatches:
             since = shard.since - clock_lead_s(told)
             views = [self._view(batch, told) for batch in page.data]
             found += [view for view in views if _may_be(view, shard, since)]
-            earlier = any(view.created_at is not None and view.created_at < since - _FAR_EARLIER_S for view in views)
-            if earlier or not views or not page.has_more or views[-1].id == after:
+            if not views or not page.has_more or views[-1].id == after:
+                return found
+            if ends_before(since - _FAR_EARLIER_S, views[0].created_at, views[-1].created_at):
                 return found
             after = views[-1].id
         raise unreadable("a list of message batches", f"it has more than {_MOST_PAGES} pages")
 
-    async def _is_of(self, view: BatchView, shard: Shard) -> bool:
-        """Whether one of its results is a line of the shard's."""
+    async def _is_of(self, view: BatchView, shard: Shard) -> bool | None:
+        """Whether one of its results is a line of the shard's; None where none names any row."""
         path = shard.path.with_name(f"{shard.key}.looked")
+        with contextlib.suppress(OSError):  # which shows when the file is written
+            path.parent.mkdir(exist_ok=True)
         try:
             await self.download(view, path)
-            return await asyncio.to_thread(_has_any_of, path, f"{shard.key}-")
+            return await asyncio.to_thread(_whose, path, f"{shard.key}-")
         except BatchCallError as error:
             if error.failure.status in _GONE:
                 return False
@@ -189,9 +185,6 @@ class AnthropicBatches:
         if not may_be_over(error) or (await self.poll(batch_id)).phase is not Phase.ENDED:
             raise error
 
-    async def close(self) -> None:
-        """Nothing is open here."""
-
     def _address(self, batch_id: str) -> str:
         return f"{self._url}/{in_address(safe_id(batch_id, _NOUN))}"
 
@@ -204,9 +197,9 @@ class AnthropicBatches:
     def _view(self, batch: _Batch, told: Mapping[str, str]) -> BatchView:
         id_ = safe_id(batch.id, _NOUN)
         ended = batch.processing_status == "ended"
-        said = batch.request_counts
-        completed, running = count(said.succeeded), count(said.processing)
-        failed = count(said.errored) + count(said.canceled) + count(said.expired)
+        said = batch.request_counts if isinstance(batch.request_counts, dict) else {}
+        completed, running = count(said.get("succeeded")), count(said.get("processing"))
+        failed = sum(count(said.get(name)) for name in ("errored", "canceled", "expired"))
         return BatchView(
             id_,
             Phase.ENDED if ended else Phase.RUNNING,
@@ -222,16 +215,23 @@ class AnthropicBatches:
 def _may_be(view: BatchView, shard: Shard, since: float) -> bool:
     """Whether a batch may be the shard's by what is shown of it; `since` by the clock of the server.
 
-    One that has ended may count fewer lines than it was given: whose it is, its results say.
+    One that has ended may count fewer lines than it was given: whose it is, its results say. One without counts may be
+    of any size.
     """
-    if view.id in shard.known or view.counts is None:
+    if view.id in shard.known:
         return False
-    total = view.counts.total
+    total = shard.rows if view.counts is None else view.counts.total
     if total > shard.rows or (total < shard.rows and view.phase is not Phase.ENDED):
         return False
     return view.created_at is None or view.created_at >= since - _EARLIER_S
 
 
-def _has_any_of(path: Path, ours: str) -> bool:
-    """Whether any line is one of ours; those before it may be anybody's, or nobody's."""
-    return any((read_result(line).id or "").startswith(ours) for line, _ in lines_of(path))
+def _whose(path: Path, ours: str) -> bool | None:
+    """Whether any line is one of ours, those before it may be anybody's; None where no line names anybody."""
+    named = False
+    for line, _ in lines_of(path):
+        id_ = read_result(line).id
+        if id_ is not None and id_.startswith(ours):
+            return True
+        named = named or id_ is not None
+    return False if named else None

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from multidict import CIMultiDict
 
+from providers.batches.finding import finding_of
 from providers.batches.gemini_lines import CANCELLED, Output, Status, mapped, read_results, split
 from providers.batches.http_answers import (
     count,
@@ -29,8 +30,9 @@ from providers.batches.http_answers import (
     safe_id,
     unreadable,
 )
-from providers.batches.line_files import joined, one_line
-from providers.batches.wire import BatchCallError, BatchView, Counts, Finding, HttpSeam, Looked, Phase, Result, Shard
+from providers.batches.line_files import joined, new_file, one_line
+from providers.batches.one_call import OneCallClient
+from providers.batches.wire import BatchCallError, BatchView, Counts, Finding, HttpSeam, Phase, Result, Shard
 from providers.error_bodies import find_error, quota_names
 from providers.failures import classify
 from providers.protocols.paths import model_in_path
@@ -85,10 +87,8 @@ _batch = msgspec.json.Decoder(_Batch)
 _page = msgspec.json.Decoder(_Page)
 
 
-class GeminiBatches:
+class GeminiBatches(OneCallClient):
     """The batches of one key. `model` is the lane's; `http` is closed by whoever made it."""
-
-    uploads = False
 
     def __init__(self, provider: Provider, model: str, base_url: str, key: str | None, http: HttpSeam) -> None:
         self._model = model
@@ -101,14 +101,6 @@ class GeminiBatches:
         """(model, line): the body as it would go out online, to the model that its path names."""
         model = model_in_path(call.url.removeprefix(self._base)) or self._model
         return model, b'{"request":%b,"metadata":{"key":"%b"}}' % (one_line(call.body), id_.encode())
-
-    async def upload(self, shard: Shard) -> str:
-        """Never called: `uploads` is false."""
-        raise NotImplementedError("the requests of a batch go inside the call that creates it")
-
-    async def find_upload(self, shard: Shard) -> str | None:
-        """Never called: `uploads` is false."""
-        raise NotImplementedError("the requests of a batch go inside the call that creates it")
 
     async def create(self, shard: Shard) -> BatchView:
         """Have the shard answered by the model that is its group.
@@ -138,7 +130,7 @@ class GeminiBatches:
             mine += [_view(batch, told) for batch in page.operations if batch.metadata.display_name == shard.key]
             token = page.next_page_token or ""
             if token in seen:
-                return _finding(mine)
+                return finding_of(mine)
             seen.add(token)
         raise unreadable("a list of batches", f"it has more than {_MOST_PAGES} pages")
 
@@ -154,7 +146,8 @@ class GeminiBatches:
             status, told, answer = await self._http.download(self._address(batch.id), self._headers, whole)
             if status != 200:
                 raise refused(status, told, answer)
-            await asyncio.to_thread(split, whole, path)
+            async with new_file(path) as file:
+                await asyncio.to_thread(split, whole, file)
         except ValueError as error:
             raise unreadable(_NOUN, error) from None
         finally:
@@ -173,9 +166,6 @@ class GeminiBatches:
         error = refused(status, told, answer)
         if not may_be_over(error) or (await self.poll(batch_id)).phase is Phase.RUNNING:
             raise error
-
-    async def close(self) -> None:
-        """Nothing is open here."""
 
     def _address(self, batch_id: str) -> str:
         return f"{self._base}{_WHERE}/{_name(batch_id)}"
@@ -214,14 +204,6 @@ def _queue_is_full(failure: Failure, body: bytes) -> bool:
     error = find_error(body)
     names = [] if error is None else quota_names(error)
     return not names or any(word in name.lower() for name in names for word in _QUEUES)
-
-
-def _finding(mine: list[BatchView]) -> Finding:
-    """The oldest of them; the others are to be cancelled."""
-    if not mine:
-        return Finding(Looked.NOT_FOUND)
-    first, *others = sorted(mine, key=lambda view: view.created_at or 0.0)
-    return Finding(Looked.FOUND, first, tuple(view.id for view in others))
 
 
 def _view(batch: _Batch, told: Mapping[str, str]) -> BatchView:

@@ -103,9 +103,10 @@ def mapped(path: Path) -> Any:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
 
 
-def split(whole: Path, path: Path) -> None:
-    """Write the answers in a batch as lines, those that are answers first. Raises ValueError where it holds none that
-    can be read; OSError.
+def split(whole: Path, file: IO[bytes]) -> None:
+    """Write the answers in a batch, which `whole` has as it came, as lines, those that are answers first.
+
+    Raises ValueError where it holds none that can be read; OSError.
     """
     try:
         read = _whole.decode(mapped(whole))
@@ -116,12 +117,7 @@ def split(whole: Path, path: Path) -> None:
     lines = next((output.lines for output in outputs if output.lines), [])
     if not lines and any(output.file for output in outputs):
         raise ValueError("its answers are in a file, where its requests were not")
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        _write(lines, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    _write(lines, file)
 
 
 def _write(lines: list[msgspec.Raw], file: IO[bytes]) -> None:

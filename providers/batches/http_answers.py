@@ -19,6 +19,7 @@ from providers.wire import SIMULATED_HEADER, Billing, Failure, FailureKind
 T = TypeVar("T")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,199}")  # a segment of a path that is what it looks like
+_YEAR_2000, _YEAR_2200 = 946_684_800, 7_258_118_400  # seconds since 1970 UTC
 _REFUSED = (FailureKind.ROW_REFUSED, FailureKind.TRANSIENT)
 
 
@@ -67,7 +68,13 @@ def may_be_over(error: BatchCallError) -> bool:
 
 def moment(value: object) -> float | None:
     """Seconds since 1970 UTC of a field that should be an RFC 3339 date; None where it is none."""
-    return read_date_s(value) if isinstance(value, str) else None
+    seconds = read_date_s(value) if isinstance(value, str) else None
+    return None if seconds is None else in_our_time(seconds)
+
+
+def in_our_time(seconds: float) -> float | None:
+    """A moment of a batch; None where it is none that one can have: others no calendar here has a day for."""
+    return float(seconds) if _YEAR_2000 <= seconds < _YEAR_2200 else None
 
 
 def count(value: object) -> int:

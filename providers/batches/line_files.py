@@ -1,8 +1,12 @@
 """Files of lines: the shard that is sent in one body, and results that are read line by line, whatever is in them."""
 
+import asyncio
+import contextlib
 import io
-from collections.abc import Iterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 MOST_LINE_BYTES = 64 << 20  # as for an answer that comes online
 
@@ -24,6 +28,28 @@ def joined(path: Path, head: bytes, tail: bytes) -> bytes:
                 comma = b","
     body.write(tail)
     return body.getvalue()
+
+
+@contextlib.asynccontextmanager
+async def new_file(path: Path) -> AsyncIterator[BinaryIO]:
+    """A file to write, which is at `path` when the block has ended well, on disk and whole; else nothing is left of it.
+
+    Raises OSError.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            await asyncio.to_thread(_sync, file)
+        part.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def lines_of(path: Path) -> Iterator[tuple[bytes, bool]]:

@@ -5,9 +5,7 @@ It goes through the openai package (files and batches), which is loaded with the
 called: what differs between them is from their documentation.
 """
 
-import asyncio
 import contextlib
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,6 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
+from providers.batches.finding import ends_before, finding_of
+from providers.batches.http_answers import clock_lead_s
+from providers.batches.line_files import new_file
 from providers.batches.openai_calls import (
     PAGE,
     Ask,
@@ -31,13 +32,12 @@ from providers.batches.openai_results import read_results, request_line
 from providers.batches.openai_states import (
     Fields,
     id_of,
-    is_cancelled,
     moment_of,
     read_batch,
     read_fields,
     read_list,
 )
-from providers.batches.wire import KEY_NAME, BatchCallError, BatchView, Finding, Looked, Phase, Result, Shard
+from providers.batches.wire import KEY_NAME, BatchCallError, BatchView, Finding, Result, Shard
 from providers.protocols.azure import azure_root
 from providers.protocols.paths import RESPONSES
 from providers.provider import BatchApi, Provider
@@ -101,21 +101,10 @@ class OpenAIBatches:
         return await self._view(partial(create_call, shard=shard, window=self._window), effect=True)
 
     async def find(self, shard: Shard) -> Finding:
-        """Look through the list of batches, back to ten minutes before the shard, for its key or its file.
-
-        Of several the first that can have run counts, else the last: a batch that a full queue refused was created
-        again under the same key.
-        """
+        """Look through the list of batches, back to ten minutes before the shard, for its key or its file."""
         simulated, items = await self._list(list_batches, shard.since)
-        ours = [item for item in reversed(items) if _is_of(item, shard)]
-        ours.sort(key=lambda item: moment_of(item) or 0.0)  # the list has the newest first
-        views = [_needed(read_batch(item, simulated), "a batch of ours", Billing.UNBILLED) for item in ours]
-        if not views:
-            return Finding(Looked.NOT_FOUND)
-        live = [i for i, view in enumerate(views) if view.phase is not Phase.REFUSED]
-        chosen = live[0] if live else len(views) - 1
-        others = tuple(views[i].id for i in live[1:] if not is_cancelled(ours[i]))
-        return Finding(Looked.FOUND, views[chosen], others)
+        ours = [item for item in reversed(items) if _is_of(item, shard)]  # the list has the newest first
+        return finding_of(_needed(read_batch(item, simulated), "a batch of ours", Billing.UNBILLED) for item in ours)
 
     async def poll(self, batch_id: str) -> BatchView:
         """How a batch stands."""
@@ -123,19 +112,10 @@ class OpenAIBatches:
 
     async def download(self, batch: BatchView, path: Path) -> None:
         """Put the batch's output file and then its error file into `path`, which appears when it is whole."""
-        part = path.with_name(path.name + ".part")
-        try:
-            with part.open("wb") as out:
-                for file_id in batch.results:
-                    if not await self._connection.fetch(file_id, out):
-                        out.write(b"\n")
-                out.flush()
-                await asyncio.to_thread(os.fsync, out.fileno())
-            part.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
+        async with new_file(path) as out:
+            for file_id in batch.results:
+                if not await self._connection.fetch(file_id, out):
+                    out.write(b"\n")
 
     def results(self, path: Path) -> Iterator[Result]:
         """Read what `download` has written. Never raises for what is in it."""
@@ -167,7 +147,8 @@ class OpenAIBatches:
     async def _list(self, ask: AskForPage, since: float) -> tuple[bool, list[Fields]]:
         """(whether the server is a simulator, all items of a list that are not older than ten minutes before `since`).
 
-        Goes on to the end where a list has not its newest first, or does not say how old its items are.
+        Goes on to the end where a list has not its newest first, or does not say how old its items are. Where our clock
+        is ahead of the server's by the date of its answer, `since` was so much earlier there.
         """
         found: dict[str, Fields] = {}
         simulated, after = False, None
@@ -179,7 +160,9 @@ class OpenAIBatches:
             found |= fresh
             if more is None:
                 more = len(items) >= PAGE
-            if not more or not fresh or _ends_before(since - _CLOCKS_DIFFER_S, list(fresh.values())):
+            earliest = since - max(0.0, clock_lead_s(headers)) - _CLOCKS_DIFFER_S
+            moments = [moment_of(item) for item in fresh.values()]
+            if not more or not fresh or ends_before(earliest, moments[0], moments[-1]):
                 return simulated, list(found.values())
             after = next(reversed(fresh))
         message = f"the list has no end within {_MOST_PAGES} pages"
@@ -210,12 +193,6 @@ def _is_of(item: Fields, shard: Shard) -> bool:
     if isinstance(metadata, dict) and metadata.get(KEY_NAME) == shard.key:
         return True
     return shard.file is not None and item.get("input_file_id") == shard.file
-
-
-def _ends_before(moment: float, items: list[Fields]) -> bool:
-    """Whether a page ends with what is older than `moment`, in a list that has its newest first."""
-    first, last = moment_of(items[0]), moment_of(items[-1])
-    return first is not None and last is not None and first >= last and last < moment
 
 
 def _needed(value: T | None, what: str, billing: Billing) -> T:

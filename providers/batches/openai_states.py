@@ -3,24 +3,22 @@
 What is missing or of another kind is as if it were not there: a batch must not be lost because a field of it is odd.
 """
 
-import math
 from typing import Any
 
 import msgspec
 
-from providers.batches.http_answers import count, counted
+from providers.batches.http_answers import count, counted, in_our_time, moment
 from providers.batches.openai_failures import is_queue_full
 from providers.batches.wire import BatchView, Counts, Phase
 from providers.error_bodies import MESSAGE_LIMIT
 from providers.failures import classify
-from providers.moments import read_date_s
 from providers.protocols.openai_usage import read_responses_usage
 from providers.wire import Billing, Failure, FailureKind, Usage
 
 _OVER = frozenset({"completed", "expired", "cancelled", "canceled"})
-_CANCELLED = frozenset({"cancelled", "canceled", "cancelling", "canceling"})
 _FAILED = "failed"
 _MILLISECONDS_SINCE_1970 = 1e11  # as seconds this would be the year 5138
+_FAR = 1e14  # milliseconds; a number of any length may come
 _LONGEST_ID = 512
 _TOLD_ERRORS = 3
 
@@ -57,16 +55,9 @@ def id_of(told: Fields, name: str = "id") -> str | None:
 def moment_of(told: Fields, name: str = "created_at") -> float | None:
     """Seconds since 1970 UTC, where they are given so, in milliseconds, or as a date."""
     value = told.get(name)
-    if isinstance(value, str):
-        return read_date_s(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        return None
-    return float(value / 1000 if value >= _MILLISECONDS_SINCE_1970 else value)
-
-
-def is_cancelled(told: Fields) -> bool:
-    """Whether a batch was cancelled, or is about to be."""
-    return _status(told) in _CANCELLED
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return moment(value)
+    return in_our_time(min(value, _FAR) / 1000 if value >= _MILLISECONDS_SINCE_1970 else value)
 
 
 def read_batch(told: Fields | None, simulated: bool, batch_id: str | None = None) -> BatchView | None:

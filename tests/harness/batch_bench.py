@@ -42,8 +42,8 @@ facts."*" = { max_output_tokens = 50 }
 batch = %s
 """
 _REQUEST = (
-    b'{"seq":%d,"custom_id":"r%d","method":"POST","url":"/v1/chat/completions","provider":"lab","model":"m",'
-    b'"fingerprint":"f%d","body":{"model":"m","messages":[{"role":"user","content":"row %d"}]}}\n'
+    b'{"seq":%d,"custom_id":"r%d","method":"POST","url":"/v1/chat/completions","provider":"lab","model":"%b",'
+    b'"fingerprint":"f%d","body":{"model":"%b","messages":[{"role":"user","content":"row %d"}]}}\n'
 )
 
 
@@ -84,13 +84,13 @@ class Bench:
     on_effect: Callable[[], None] = lambda: None
     state: RunState = field(default_factory=RunState)  # of the last session, as it lived
 
-    def ask(self, rows: int, first: int = 0) -> "Bench":
+    def ask(self, rows: int, first: int = 0, model: bytes = b"m") -> "Bench":
         """Write the requests of so many rows, which are numbered from `first` on, behind what the log has."""
         self.folder.mkdir(exist_ok=True)
         seq = last_seq(self.folder) + 1
         with (self.folder / Log.REQUESTS.file_name).open("ab") as file:
             for n in range(rows):
-                file.write(_REQUEST % (seq + n, first + n, first + n, first + n))
+                file.write(_REQUEST % (seq + n, first + n, model, first + n, model, first + n))
         return self
 
     @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from orchestrator.asking import options_of
-from orchestrator.batching import following, lane_batches, patience
+from orchestrator.batching import fetching, lane_batches, patience
 from orchestrator.opening import opened
 from orchestrator.session import Result, send
 from outputs.fold import RunState, fold
@@ -104,7 +104,7 @@ def hasten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the waits of this process: for more rows, between tries of a call, and for results to become whole."""
     monkeypatch.setattr(lane_batches, "_QUIET_S", 0.05)
     monkeypatch.setattr(patience, "_SLOWEST_RETRY_S", 0.05)
-    monkeypatch.setattr(following, "_READ_AGAIN", 1)
+    monkeypatch.setattr(fetching, "_READ_AGAIN", 1)
 
 
 def failures(folder: Path) -> dict[str, str]:
