@@ -156,6 +156,22 @@ def test_results_that_are_named_after_the_end_are_fetched(
     of.check(4)
 
 
+def test_results_that_stay_unreadable_are_waited_for_an_hour_and_then_accounted_for(tmp_path: Path) -> None:
+    """The rows fail as maybe billed, and the run ends."""
+    provider = FakeProvider(fates={row: ["nameless"] for row in range(4)}, tells_usage=False, tells_counts=False)
+    of = bench(tmp_path, provider).ask(4)
+
+    async def main() -> None:
+        begun = time.monotonic()
+        engine = await of.session()
+        assert exit_codes(engine) == []
+        assert HOUR <= time.monotonic() - begun < 1.1 * HOUR
+
+    run(main())
+    assert of.failed() == dict.fromkeys(range(4), "missing")
+    of.check(4, exact=False)
+
+
 # With the rest online
 
 

@@ -1,10 +1,12 @@
 """Getting what an ended batch has brought: downloaded, cleared of secrets, and got again where it is not whole."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from orchestrator.batching.hiding import hide_in_file
+from orchestrator.batching.patience import Patience
 from orchestrator.batching.reading import Reading, read_results
 from orchestrator.batching.shards import told_of
 from orchestrator.batching.steps import Steps
@@ -19,19 +21,20 @@ _READ_AGAIN = 2  # times that results with lines torn or missing are got once mo
 
 @dataclass(frozen=True, slots=True)
 class Fetcher:
-    """Gets the results of one batch. `rest` waits for so many seconds, and returns False where the batch is to be left;
-    `came` is called after each download.
+    """Gets the results of one batch. `rest` waits for so many seconds, and returns False where the batch is to be left.
+    While `patience` lasts, results of which nothing can be read are a failed call.
     """
 
     steps: Steps
     client: BatchClient
     secrets: Secrets
     rest: Callable[[float], Awaitable[bool]]
-    came: Callable[[], None]
+    patience: Patience
 
     async def fetch(self) -> Reading | None:
         """The results, got again where lines are torn or missing: a download may be cut short, and what has just ended
-        may not be named yet. None: it is left. Raises BatchCallError, WriteFailedError.
+        may not be named yet. None: it is left. Raises BatchCallError, also for a while where nothing in them can be
+        read; WriteFailedError.
         """
         around, told = self.steps.around, self.steps.batch.told
         path = around.results_path(told.key or "")
@@ -40,19 +43,24 @@ class Fetcher:
             if again or not path.exists():
                 view = await self._anew(view) if again else view
                 await self._download(view)
-                self.came()
             reading = await read_results(self.client, path, around.state, told.key or "")
+            nothing = reading.is_nothing(told.rows or 0, view.counts)
+            if not nothing:
+                self.patience.reset()
             if reading.is_whole(told.rows or 0, view.counts):
                 return reading
             if again == _READ_AGAIN:
                 break
             if not await self.rest(min(around.thresholds.batch_look_s, 5.0 * (again + 1))):
                 return None
-        if reading.is_nothing(told.rows or 0, view.counts):
+        if nothing and self._waits_on():
             path.unlink(missing_ok=True)
             what = f"of {told.rows} lines nothing could be read in the results"
             raise BatchCallError(Failure(FailureKind.TRANSIENT, Billing.UNBILLED, what))
         return reading
+
+    def _waits_on(self) -> bool:
+        return self.patience.lasted_s(time.monotonic()) < self.steps.around.thresholds.longest_wait_s
 
     async def _anew(self, before: BatchView) -> BatchView:
         """How the batch stands now, logged where it says more than it did when it ended."""

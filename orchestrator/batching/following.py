@@ -260,7 +260,7 @@ class Follower:
     # What it brought
 
     async def _settle(self) -> None:
-        fetcher = Fetcher(self.steps, self.client, self.lane.secrets, self._rest, self._patience.reset)
+        fetcher = Fetcher(self.steps, self.client, self.lane.secrets, self._rest, self._patience)
         reading = await fetcher.fetch()
         if reading is None:
             return
