@@ -1,6 +1,7 @@
 """TOML that a person wrote, read into typed records. Every fault is an `InputError` that names the line or the key."""
 
 import difflib
+import functools
 import re
 import tomllib
 from collections.abc import Collection, Mapping
@@ -53,16 +54,22 @@ def convert_table(table: Mapping[str, Any], kind: type[T], *, file: Path | str, 
 
 
 def _refuse_unknown_keys(table: Mapping[str, Any], kind: type[msgspec.Struct], file: Path | str, prefix: str) -> None:
-    known = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    known = _keys_of(kind)
     for key, value in table.items():
         if key not in known:
             raise InputError(f"unknown key{near_miss(key, known)}", file=file, field=prefix + key)
-        for inner in _records_in(known[key]):
+        for inner in known[key]:
             if isinstance(value, dict):
                 _refuse_unknown_keys(value, inner, file, prefix=f"{prefix}{key}.")
             for place, entry in enumerate(value if isinstance(value, list) else ()):
                 if isinstance(entry, dict):
                     _refuse_unknown_keys(entry, inner, file, prefix=f"{prefix}{key}[{place}].")
+
+
+@functools.cache
+def _keys_of(kind: type[msgspec.Struct]) -> dict[str, list[type[msgspec.Struct]]]:
+    """The keys of a record, and the records in the value of each. Kept: msgspec works the types out with each call."""
+    return {field.encode_name: _records_in(field.type) for field in msgspec.structs.fields(kind)}
 
 
 def _records_in(kind: Any) -> list[type[msgspec.Struct]]:

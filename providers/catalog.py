@@ -4,6 +4,7 @@ The built-in `catalog.toml` lies beneath; the user's file adds providers and ove
 from the environment only, and never become part of a record.
 """
 
+import functools
 import os
 import re
 import tomllib
@@ -85,7 +86,7 @@ def load_catalog(file: Path | None = None) -> Catalog:
 
     Raises InputError naming the file and the key.
     """
-    built_in = tomllib.loads(resources.files("providers").joinpath("catalog.toml").read_text("utf-8"))["providers"]
+    built_in = _built_in()
     if file is None:
         default = Path(DEFAULT_FILE)
         file = default if default.is_file() else None
@@ -94,6 +95,14 @@ def load_catalog(file: Path | None = None) -> Catalog:
     merged.update({name: entry for name, entry in built_in.items() if name not in merged})
     providers = {name: _provider(name, entry, file if name in own else None) for name, entry in merged.items()}
     return Catalog(providers, thresholds, file)
+
+
+@functools.cache
+def _built_in() -> Mapping[str, dict[str, Any]]:
+    """The tables of the built-in file, read once; nobody changes them."""
+    text = resources.files("providers").joinpath("catalog.toml").read_text("utf-8")
+    tables: dict[str, dict[str, Any]] = tomllib.loads(text)["providers"]
+    return tables
 
 
 def _over(own: dict[str, Any], built_in: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Charts as pictures: SVG for a page and for print, PDF and PNG for a paper. Nothing here needs a browser or network."""
+"""Charts as pictures: SVG for a page and for print, PDF and PNG for a paper. This needs no browser and no network."""
 
 import re
 from typing import Any
