@@ -157,10 +157,12 @@ class LaneBudget:
         for book in self._books:
             book.reserved += nanodollars(usd or 0.0)
 
-    def leave(self, usd: float | None) -> None:
-        """What is reserved for a row stays so to the session's end: its batch is left to its provider."""
+    def leave(self, usd: float) -> None:
+        """What is reserved for a row stays so to the session's end: its batch is left to its provider. Below zero: it
+        is followed again.
+        """
         for book in self._books:
-            book.left += nanodollars(usd or 0.0)
+            book.left += nanodollars(usd)
 
     def _fit(self, amount: int) -> Fit:
         fit = _RESERVED

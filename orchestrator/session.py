@@ -384,6 +384,8 @@ def _why(opened: Opened, engine: Engine, unwritten: str) -> tuple[int, str]:
         reasons[130] = engine.stopping.value
     if engine.stopping is StopKind.CANNOT_WRITE or full:
         reasons[8] = "the disk is full" if full else str(engine.journal.failure or unwritten)
+    if reasons.keys() <= {0, 3} and (left := sum(lane.open for lane in opened.state.lanes)):
+        reasons[5] = f"the deadline was changed when it had come; {left:,} rows are left"
     return next((code, reasons[code]) for code in _PRECEDENCE if code in reasons)
 
 

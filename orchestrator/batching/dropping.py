@@ -13,9 +13,9 @@ from providers.failures import MESSAGE_LIMIT
 from providers.wire import Billing, Failure, FailureKind
 
 
-async def free_rows(settler: Settler, why: str, sent: Path, bad: Mapping[int, str]) -> None:
+async def free_rows(settler: Settler, why: str, sent: Path, bad: Mapping[int, str]) -> int:
     """Take all rows out of the batch. `bad`: why single lines (from 1) of the file `sent` were refused; their rows fail
-    for good. Raises WriteFailedError.
+    for good. Returns how many these were. Raises WriteFailedError.
     """
     state, batch = settler.around.state, settler.batch
     refused = rows_of_lines(state, batch, sent, bad) if bad else {}
@@ -25,6 +25,7 @@ async def free_rows(settler: Settler, why: str, sent: Path, bad: Mapping[int, st
         else:
             settler.free_row(row, why)
         await settler.around.flush_now_and_then(number)
+    return len(refused)
 
 
 def rows_of_lines(state: RunState, batch: Batch, sent: Path, lines: Mapping[int, str]) -> dict[int, str]:

@@ -39,25 +39,32 @@ class Fetcher:
         around, told = self.steps.around, self.steps.batch.told
         path = around.results_path(told.key or "")
         view = BatchView(told.id or "", Phase.ENDED, told.status or "", told.counts, results=told.results or ())
+        reading = await self._read() if path.exists() else None
         for again in range(_READ_AGAIN + 1):
-            if again or not path.exists():
-                view = await self._anew(view) if again else view
+            if reading is not None:
+                if reading.is_whole(told.rows or 0, view.counts):
+                    return reading
+                if not await self.rest(min(around.thresholds.batch_look_s, 5.0 * max(1, again))):
+                    return None
+            try:
+                view = view if reading is None else await self._anew(view)
                 await self._download(view)
-            reading = await read_results(self.client, path, around.state, told.key or "")
-            nothing = reading.is_nothing(told.rows or 0, view.counts)
-            if not nothing:
+            except BatchCallError:
+                if reading is None or self._waits_on():
+                    raise
+                return reading  # all that will ever come
+            reading = await self._read()
+            if not reading.is_nothing(told.rows or 0, view.counts):
                 self.patience.reset()
-            if reading.is_whole(told.rows or 0, view.counts):
-                return reading
-            if again == _READ_AGAIN:
-                break
-            if not await self.rest(min(around.thresholds.batch_look_s, 5.0 * (again + 1))):
-                return None
-        if nothing and self._waits_on():
-            path.unlink(missing_ok=True)
+        assert reading is not None
+        if reading.is_nothing(told.rows or 0, view.counts) and self._waits_on():
             what = f"of {told.rows} lines nothing could be read in the results"
             raise BatchCallError(Failure(FailureKind.TRANSIENT, Billing.UNBILLED, what))
         return reading
+
+    async def _read(self) -> Reading:
+        around, key = self.steps.around, self.steps.batch.told.key or ""
+        return await read_results(self.client, around.results_path(key), around.state, key)
 
     def _waits_on(self) -> bool:
         return self.patience.lasted_s(time.monotonic()) < self.steps.around.thresholds.longest_wait_s

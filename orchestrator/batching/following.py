@@ -10,9 +10,9 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 
 from orchestrator.batching.dropping import free_rows
+from orchestrator.batching.ending import Ending
 from orchestrator.batching.fetching import Fetcher
 from orchestrator.batching.patience import UNKNOWN, Patience, may_have_arrived
 from orchestrator.batching.settling import Settler
@@ -33,17 +33,6 @@ _TOLD_EVERY_S = 30.0  # counts that move are logged so often
 _ASK_AGAIN_S = 60.0
 _LOOKED_AT = "validating"  # OpenAI's word for a batch that may be refused yet
 _GONE_FOR_GOOD = 3  # times in a row that a batch is not known: one that is new may not be known everywhere at once
-
-
-class Ending(Enum):
-    """How the following of a batch ended."""
-
-    SETTLED = "settled"
-    LEFT = "left"  # it goes on at its provider; the next session follows it
-    TOO_LARGE = "too large"  # dropped: the provider, or its queue even where it is alone, does not take so much at once
-    REFUSED = "refused"  # dropped: it never ran, and would not if it were tried again
-    DROPPED = "dropped"  # it never ran; its rows may go again
-    GONE = "gone"  # its provider does not know it any more; its rows go again, as was allowed
 
 
 Asked = Callable[["Follower"], bool]
@@ -73,6 +62,7 @@ class Follower:
     allow_rebuy: bool = False
     in_queue: bool = False
     let_in: bool = False  # into the provider's queue, beyond a look at its lines
+    waits_for_room: bool = False
     looked: bool = False  # at it, in this session
     runs_on: bool = False  # although its end was asked for, or as nobody can say yet whether it is this one
     problem: Failure | None = None
@@ -144,12 +134,21 @@ class Follower:
 
     @property
     def _shard(self) -> Shard:
-        return shard_of(self.batch, self.lane.model, self.around)
+        return shard_of(self.batch, self.lane.model, self.around, self._tried_at)
+
+    @property
+    def _why_not(self) -> str:
+        """Why it is not to be submitted any more; empty where it is."""
+        if self.wanted_end:
+            return "cancelled before it was submitted"
+        if self.lane.stopped is not None:
+            return "its lane has stopped"
+        return "" if self.submits else "its rows go online"
 
     async def _not_sent(self) -> bool:
         """Drop it where it is not to be submitted, or its file is not as it was; returns whether it was."""
-        why = "cancelled before it was submitted" if self.wanted_end else "its rows go online"
-        if self.submits and not self.wanted_end:
+        why = self._why_not
+        if not why:
             if await is_as_it_was(self.batch, self.around):
                 return False
             why = "its file in the run folder is not as it was"
@@ -270,7 +269,7 @@ class Follower:
             self.around.attempts.end_lane(self.lane, settler.ending)
         self.answered = reading.answered
         await self.steps.on_disk(Step.SETTLED, BatchTold(lines=settler.counts))
-        self._remove_sent()
+        self.steps.remove_sent()
 
     # What goes wrong
 
@@ -289,7 +288,8 @@ class Follower:
             return await self._no_room(failure)
         if failure.kind in LANE_ENDING:
             return await self._end_lane(EndLane(f"{failure.kind.value.replace('_', ' ')}: {failure.message}", 6))
-        if failure.kind in (FailureKind.ROW_REFUSED, FailureKind.TOO_LARGE) and not unsure:
+        searching = submitting and self._uncertain
+        if failure.kind in (FailureKind.ROW_REFUSED, FailureKind.TOO_LARGE) and not unsure and not searching:
             return await self._call_refused(failure, submitting)
         if (ending := self._patience.ending(failure, self.around.thresholds, time.monotonic(), submitting)) is not None:
             return await self._end_lane(ending)
@@ -331,7 +331,7 @@ class Follower:
             return await self._end_lane(EndLane(what, 6))
         self.freed += self.give_up_on(what)
         await self.steps.on_disk(Step.SETTLED, BatchTold(lines={"missing": len(self.freed)}))
-        self._remove_sent()
+        self.steps.remove_sent()
         return Ending.GONE
 
     async def _refused(self, view: BatchView) -> Ending | None:
@@ -340,11 +340,8 @@ class Follower:
         self.problem = self.lane.secrets.hide_in(self.problem)
         if view.queue_full:
             return await self._no_room(self.problem)
-        if view.bad_lines:
-            await self._drop(self.problem.message, bad=view.bad_lines)
-            return None
-        await self._drop(self.problem.message)
-        return Ending.REFUSED
+        named = await self._drop(self.problem.message, bad=view.bad_lines)
+        return None if named else Ending.REFUSED  # what names no line of ours would be refused again
 
     async def _no_room(self, failure: Failure) -> Ending | None:
         """Wait for room, or go in smaller parts; a single row waits."""
@@ -354,9 +351,10 @@ class Follower:
         self.in_queue = False
         self._patience.reset()
         self._refusals += 1
-        self.note = f"waits for room in the provider's queue: {failure.message}"
+        self.note, self.waits_for_room = f"waits for room in the provider's queue: {failure.message}", True
         await self._rest(max(poll_wait_s(self._refusals, self.around.thresholds.batch_queue_s), 0.05))
-        if self.leaving or self.wanted_end or not self.submits:
+        self.waits_for_room = False
+        if self.leaving or self._why_not:
             await self._drop("it was never let into the provider's queue")
             return None
         self.note = ""
@@ -364,14 +362,15 @@ class Follower:
             await self._begin_creating()
         return None
 
-    async def _drop(self, why: str, bad: Mapping[int, str] | None = None) -> None:
-        """Say that it will never run, then free its rows; `bad` lines (from 1) fail for good."""
+    async def _drop(self, why: str, bad: Mapping[int, str] | None = None) -> int:
+        """Say that it will never run, then free its rows; `bad` lines (from 1) fail for good. Returns how many did."""
         if self.batch.step is not Step.DROPPED:
             await self.steps.on_disk(Step.DROPPED, BatchTold(note=why))
         self.in_queue = False
         path = self.around.sent_path(self.batch.told.key or "")
-        await free_rows(self._settler(cancelled=True), why, path, bad or {})
-        self._remove_sent()
+        refused = await free_rows(self._settler(cancelled=True), why, path, bad or {})
+        self.steps.remove_sent()
+        return refused
 
     def give_up_on(self, why: str) -> list[int]:
         """Settle its rows as maybe billed, for they are to be answered once more; returns them."""
@@ -383,10 +382,6 @@ class Follower:
     def _settler(self, cancelled: bool) -> Settler:
         """It puts rows that want to be sent again into `freed`, one by one: while there are any, the run goes on."""
         return Settler(self.batch, self.lane, self.client, self.rates, self.around, cancelled, self.freed)
-
-    def _remove_sent(self) -> None:
-        with contextlib.suppress(OSError):
-            self.around.sent_path(self.batch.told.key or "").unlink(missing_ok=True)
 
     async def _rest(self, seconds: float) -> bool:
         """Wait, unless there is something new to do; returns whether the batch is followed on."""

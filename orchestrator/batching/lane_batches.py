@@ -11,8 +11,10 @@ from typing import Any
 
 from orchestrator.batching.beginning import begin
 from orchestrator.batching.cutting import Cutter, Leftovers
-from orchestrator.batching.following import Ending, Follower
-from orchestrator.batching.leaving import leave_money
+from orchestrator.batching.ending import Ending
+from orchestrator.batching.following import Follower
+from orchestrator.batching.leaving import leave_money, take_money_back
+from orchestrator.batching.room import UNSUBMITTED, room_bytes, takes_room
 from orchestrator.batching.row_queue import RowQueue
 from orchestrator.batching.surroundings import Surroundings
 from orchestrator.batching.topping_up import Moments, OnlinePace, moments
@@ -26,7 +28,6 @@ from providers.provider import BatchApi
 from providers.wire import Billing, Failure, FailureKind
 
 _QUIET_S = 0.5  # without a new row: no more come for now
-_BYTES_A_TOKEN = 3  # of a request's line, at least, for all but pictures
 _MONEY_S = 60.0  # between two batches that the budget has cut short, while others are under way
 _LOOK_S = 5.0  # how often it is looked whether a shard may be cut
 _EMPTY_IN_ROW = 3  # batches that answer nothing, after which the lane stops
@@ -34,7 +35,6 @@ _FEW_ROWS = 10  # of which a batch says more of them than of its lane: they have
 
 _SMALL_ROWS = 200
 _MOST_UNSUBMITTED = 2  # batches that are cut and not created yet: each holds a file, and maybe a body in memory
-_UNSUBMITTED = frozenset({Step.BEGUN, Step.UPLOADING, Step.UPLOADED, Step.CREATING})
 
 Spawn = Callable[[Any, str], "asyncio.Task[None]"]
 
@@ -74,6 +74,7 @@ class LaneBatches:
     _added_at: float = 0.0
     _gathers_since: float = 0.0
     _not_before: float = 0.0
+    _timed_out: bool = False  # left for the deadline's sake alone
     _task: "asyncio.Task[None] | None" = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -128,7 +129,7 @@ class LaneBatches:
 
     def leave(self) -> None:
         """Begin nothing more, and leave the batches to the provider: the next session follows them."""
-        self.leaving = True
+        self.leaving, self._timed_out = True, False
         for follower in self.followers:
             follower.leaving = True
             follower.wake()
@@ -178,9 +179,10 @@ class LaneBatches:
         """How long to wait before the next shard is cut: for pauses, money, room in the queue, and more rows."""
         if self.paused or self.awaits_money or any(follower.note for follower in self.followers):
             return _LOOK_S
-        if self.followers and (self._room_bytes() < max(1, self._needs_bytes) or self._money_trickles()):
+        room = room_bytes(self.api, self.followers)
+        if self.followers and (room < max(1, self._needs_bytes) or self._money_trickles()):
             return _LOOK_S
-        if sum(follower.batch.step in _UNSUBMITTED for follower in self.followers) >= _MOST_UNSUBMITTED:
+        if sum(follower.batch.step in UNSUBMITTED for follower in self.followers) >= _MOST_UNSUBMITTED:
             return _LOOK_S
         if len(self.waiting) >= self._most_rows:
             return 0.0
@@ -196,25 +198,13 @@ class LaneBatches:
         settling = any(follower.batch.step is Step.ENDED for follower in self.followers)
         return (self.lane.budget.capped and settling) or time.monotonic() < self._not_before
 
-    def _room_bytes(self) -> int:
-        """How many bytes the next shard may have, by its own limit and by the tokens that are queued already."""
-        most = self.api.max_bytes
-        if self.api.queued_tokens is None:
-            return most
-        queued = sum(follower.batch.told.bytes or 0 for follower in self.followers if not follower.batch.over)
-        return min(most, self.api.queued_tokens * _BYTES_A_TOKEN - queued)
-
-    def _most_bytes(self) -> int:
-        """How many bytes a shard may have where no other is queued."""
-        queue = self.api.queued_tokens
-        return self.api.max_bytes if queue is None else min(self.api.max_bytes, queue * _BYTES_A_TOKEN)
-
     async def _cut_once(self) -> None:
         self.cutting, self._cuts_from = True, len(self.waiting)
         self._gathers_since = time.monotonic()
         try:
             self._money_came = False
-            cut, left = await self._cutter.cut(self.waiting, self._most_rows, self._room_bytes(), self._most_bytes())
+            room, most = room_bytes(self.api, self.followers), room_bytes(self.api, ())
+            cut, left = await self._cutter.cut(self.waiting, self._most_rows, room, most)
             self._take_left(left)
             if cut.rows:
                 self._follow(await begin(cut, self.lane, self.around), resumed=False)
@@ -261,12 +251,10 @@ class LaneBatches:
         """Whether a batch that the queue has no room for is to go in halves: not while others of ours are queued, and
         a small one only now and then, for the room may be taken by somebody else.
         """
-        if any(_takes_room(other) for other in self.followers if other is not asking):
+        if any(takes_room(other) for other in self.followers if other is not asking):
             return False
-        now = time.monotonic()
-        if (
-            asking.batch.told.rows or 0
-        ) <= _SMALL_ROWS and now < self._halved_at + self.around.thresholds.batch_queue_s:
+        now, small = time.monotonic(), (asking.batch.told.rows or 0) <= _SMALL_ROWS
+        if small and now < self._halved_at + self.around.thresholds.batch_queue_s:
             return False
         self._halved_at = now
         return True
@@ -279,7 +267,8 @@ class LaneBatches:
         self._learn(follower, ending)
         self._not_before = 0.0
         for other in self.followers:
-            other.wake()  # one that waits for room
+            if other.waits_for_room:
+                other.wake()
         self._put_up(follower)
         self.money_came()
         self.around.changed()
@@ -348,6 +337,8 @@ class LaneBatches:
     def top_up(self, now: float) -> None:
         """See, at `now` (epoch seconds), what goes online for the deadline's sake; at it, leave what is not done."""
         deadline = self.around.deadline()
+        if self._timed_out and (deadline is None or deadline.left_s(now) > 0):
+            self._come_back()
         if deadline is None or self.leaving or self.ending:
             return
         found = self._moments()
@@ -358,7 +349,21 @@ class LaneBatches:
                 self._buy_again()
         if deadline.left_s(now) <= 0:
             self.leave()
+            self._timed_out = True
             self.around.changed()
+
+    def _come_back(self) -> None:
+        """The deadline was moved: go on with what was left at it."""
+        self.leaving = self._timed_out = False
+        followed = {follower.batch.seq for follower in self.followers}
+        for follower in self.followers:
+            follower.leaving = False
+        ours = (self.lane.provider_name, self.lane.model)
+        for batch in self.around.state.batches.unfinished:
+            if (batch.told.provider, batch.told.model) == ours and batch.seq not in followed:
+                take_money_back(batch, self.lane, self.around)
+                self.follow_earlier(batch)
+        self.look()
 
     def _cancel_late(self) -> None:
         self._send_waiting_online()
@@ -393,8 +398,3 @@ def _is_busy(follower: Follower) -> bool:
     """Whether a batch holds the run up: it has rows to account for, or was not looked at yet in this session."""
     batch = follower.batch
     return bool(batch.open_rows or follower.freed) or batch.step is Step.ENDED or not follower.looked
-
-
-def _takes_room(follower: Follower) -> bool:
-    """Whether a batch is in the provider's queue, or about to be."""
-    return follower.in_queue or (follower.batch.step in _UNSUBMITTED and not follower.note)

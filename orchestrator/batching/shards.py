@@ -8,8 +8,8 @@ from outputs.batches import Batch, BatchTold
 from providers.batches.wire import BatchView, Shard
 
 
-def shard_of(batch: Batch, model: str, around: Surroundings) -> Shard:
-    """What is submitted for a batch, and by what it is known again."""
+def shard_of(batch: Batch, model: str, around: Surroundings, tried_at: float) -> Shard:
+    """What is submitted for a batch, and by what it is known again; `tried_at`: the last creation was begun by then."""
     told = batch.told
     key = told.key or ""
     known = (other.told.id for other in around.state.batches.all if other is not batch)
@@ -22,6 +22,7 @@ def shard_of(batch: Batch, model: str, around: Surroundings) -> Shard:
         batch.begun_at,
         told.file,
         known=tuple(id_ for id_ in known if id_ is not None),
+        until=tried_at,
     )
 
 

@@ -1,5 +1,6 @@
 """Writing a batch's steps to the log, and folding them."""
 
+import contextlib
 import time
 from dataclasses import dataclass
 
@@ -22,6 +23,11 @@ class Steps:
         seq = self.around.journal.append(Log.ATTEMPTS, lines.batch_step(step, now, told, self.batch.seq))
         self.around.state.batches.advance(self.batch.seq, step, now, told)
         return seq
+
+    def remove_sent(self) -> None:
+        """Delete the file of its lines, which nothing needs any more."""
+        with contextlib.suppress(OSError):
+            self.around.sent_path(self.batch.told.key or "").unlink(missing_ok=True)
 
     async def on_disk(self, step: Step, told: BatchTold | None = None) -> None:
         """Log a step; it is on disk when this returns. Raises WriteFailedError."""

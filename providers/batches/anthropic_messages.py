@@ -44,6 +44,7 @@ _NOUN = "a message batch"
 _PAGE = 100
 _MOST_PAGES = 500
 _EARLIER_S = 60.0  # how much before its creation was begun a batch may say that it was created
+_LATER_S = 900.0  # and how much after the last try: a call may take its whole time-out until it is there
 _FAR_EARLIER_S = 600.0  # batches are listed by time, the newest first: no page after this is of interest
 _GONE = (404, 410)
 
@@ -132,9 +133,10 @@ class AnthropicBatches(OneCallClient):
             if status != 200:
                 raise refused(status, told, answer)
             page = read(_page, answer, "a list of message batches")
-            since = shard.since - clock_lead_s(told)
+            lead_s = clock_lead_s(told)
+            since = shard.since - lead_s
             views = [self._view(batch, told) for batch in page.data]
-            found += [view for view in views if _may_be(view, shard, since)]
+            found += [view for view in views if _may_be(view, shard, since, shard.until - lead_s)]
             if not views or not page.has_more or views[-1].id == after:
                 return found
             if ends_before(since - _FAR_EARLIER_S, views[0].created_at, views[-1].created_at):
@@ -212,8 +214,8 @@ class AnthropicBatches(OneCallClient):
         )
 
 
-def _may_be(view: BatchView, shard: Shard, since: float) -> bool:
-    """Whether a batch may be the shard's by what is shown of it; `since` by the clock of the server.
+def _may_be(view: BatchView, shard: Shard, since: float, until: float) -> bool:
+    """Whether a batch may be the shard's by what is shown of it; `since` and `until` by the clock of the server.
 
     One that has ended may count fewer lines than it was given: whose it is, its results say. One without counts may be
     of any size.
@@ -223,7 +225,7 @@ def _may_be(view: BatchView, shard: Shard, since: float) -> bool:
     total = shard.rows if view.counts is None else view.counts.total
     if total > shard.rows or (total < shard.rows and view.phase is not Phase.ENDED):
         return False
-    return view.created_at is None or view.created_at >= since - _EARLIER_S
+    return view.created_at is None or since - _EARLIER_S <= view.created_at <= until + _LATER_S
 
 
 def _whose(path: Path, ours: str) -> bool | None:

@@ -14,14 +14,14 @@ def ends_before(moment: float, first: float | None, last: float | None) -> bool:
 
 
 def finding_of(views: Iterable[BatchView]) -> Finding:
-    """What a search has found; of batches that say the same time, or none, those that come first are taken as older.
+    """What a search has found; of batches that say the same time the one with the lesser id is taken as older.
 
-    Of several the first that can have run counts, else the last: a batch that a full queue refused was created again
-    under the same key. The others that can have run are one too many, unless they were cancelled before.
+    Of several the first counts that can run on, else the first that can have run, else the last: a batch that a full
+    queue refused was created again under the same key. The others that can run on are one too many.
     """
-    mine = sorted(views, key=lambda view: view.created_at or 0.0)
+    mine = sorted(views, key=lambda view: (view.created_at or 0.0, view.id))
     if not mine:
         return Finding(Looked.NOT_FOUND)
     live = [view for view in mine if view.phase is not Phase.REFUSED]
-    others = tuple(view.id for view in live[1:] if "cancel" not in view.status.lower())
-    return Finding(Looked.FOUND, live[0] if live else mine[-1], others)
+    going = [view for view in live if "cancel" not in view.status.lower()]
+    return Finding(Looked.FOUND, (going or live or mine[-1:])[0], tuple(view.id for view in going[1:]))

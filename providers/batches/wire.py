@@ -5,6 +5,7 @@ other batch has anywhere, and the seq of the row's request. So a batch whose cre
 recognised, and a line that is not ours is known as such.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -60,7 +61,8 @@ class Shard(msgspec.Struct, frozen=True):
     """What is submitted: the lines in `path` (as `BatchClient.line` made them, one a line), and how to know it again.
 
     `group` is that of all its lines. `file` is what `upload` gave, where the API wants a file first. `since`: no batch
-    of it can be older (seconds since 1970 UTC). `known` are the ids of batches that are known to be of other shards.
+    of it can be older, `until`: none was asked for later (seconds since 1970 UTC). `known` are the ids of batches that
+    are known to be of other shards.
     """
 
     key: str
@@ -71,6 +73,7 @@ class Shard(msgspec.Struct, frozen=True):
     since: float
     file: str | None = None
     known: tuple[str, ...] = ()
+    until: float = math.inf
 
 
 class Looked(StrEnum):
