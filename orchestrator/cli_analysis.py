@@ -15,32 +15,34 @@ Out = Annotated[
 ]
 Resamples = Annotated[int, typer.Option("--resamples", min=100, max=MOST_RESAMPLES, help="Of every interval.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of every random draw.")]
+IncludeSampled = Annotated[bool, typer.Option("--include-sampled", help="Also take scores that have no expectation.")]
+Protocols = Annotated[
+    list[str] | None,
+    typer.Option("--protocol", help="How ratings meet scores: ratings, averaged, per-annotator; may be repeated."),
+]
+Misleading = Annotated[
+    list[str] | None, typer.Option("--misleading", help="Word that makes a template of ICE misleading; repeatable.")
+]
+Pairs = Annotated[
+    list[str] | None, typer.Option("--pair", metavar="BASE,INSTRUCT", help="Two targets of ICE to compare.")
+]
+Texts = Annotated[
+    int,
+    typer.Option("--texts", min=0, help="Prompts per dataset whose answers are compared; 0: none."),
+]
+Embeddings = Annotated[str, typer.Option("--embeddings", help="How answers are embedded: tfidf, minilm (extra), none.")]
 
 
 def analyze(
     runs: Runs,
-    include_sampled: Annotated[
-        bool, typer.Option("--include-sampled", help="Also take scores that have no expectation.")
-    ] = False,
+    include_sampled: IncludeSampled = False,
     resamples: Resamples = RESAMPLES,
     seed: Seed = 0,
-    protocol: Annotated[
-        list[str] | None,
-        typer.Option("--protocol", help="How ratings meet scores: ratings, averaged, per-annotator; may be repeated."),
-    ] = None,
-    misleading: Annotated[
-        list[str] | None, typer.Option("--misleading", help="Word that makes a template of ICE misleading; repeatable.")
-    ] = None,
-    pair: Annotated[
-        list[str] | None, typer.Option("--pair", metavar="BASE,INSTRUCT", help="Two targets of ICE to compare.")
-    ] = None,
-    texts: Annotated[
-        int,
-        typer.Option("--texts", min=0, help="Prompts per dataset whose answers are compared; 0: none."),
-    ] = TEXTS,
-    embeddings: Annotated[
-        str, typer.Option("--embeddings", help="How answers are embedded: tfidf, minilm (extra), none.")
-    ] = EMBEDDINGS,
+    protocol: Protocols = None,
+    misleading: Misleading = None,
+    pair: Pairs = None,
+    texts: Texts = TEXTS,
+    embeddings: Embeddings = EMBEDDINGS,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -50,15 +52,13 @@ def analyze(
     """
     from orchestrator.analyzing import analyze_command
 
-    if embeddings not in KNOWN_EMBEDDINGS:
-        raise typer.BadParameter(f"is one of {', '.join(KNOWN_EMBEDDINGS)}", param_hint="--embeddings")
-    options = Options(
+    options = options_of_analysis(
+        include_sampled=include_sampled,
         resamples=resamples,
         seed=seed,
-        include_sampled=include_sampled,
-        protocols=tuple(protocol or ()),
-        misleading=tuple(misleading) if misleading else None,
-        pairs=tuple(_pair(text) for text in pair or ()),
+        protocol=protocol,
+        misleading=misleading,
+        pair=pair,
         texts=texts,
         embeddings=embeddings,
     )
@@ -101,6 +101,32 @@ def tables(
     from orchestrator.tabulating import tables_command
 
     tables_command(runs, columns=columns, out=out, as_json=as_json)
+
+
+def options_of_analysis(
+    *,
+    include_sampled: bool,
+    resamples: int,
+    seed: int,
+    protocol: list[str] | None,
+    misleading: list[str] | None,
+    pair: list[str] | None,
+    texts: int,
+    embeddings: str,
+) -> Options:
+    """What was chosen on the command line. Raises BadParameter."""
+    if embeddings not in KNOWN_EMBEDDINGS:
+        raise typer.BadParameter(f"is one of {', '.join(KNOWN_EMBEDDINGS)}", param_hint="--embeddings")
+    return Options(
+        resamples=resamples,
+        seed=seed,
+        include_sampled=include_sampled,
+        protocols=tuple(protocol or ()),
+        misleading=tuple(misleading) if misleading else None,
+        pairs=tuple(_pair(text) for text in pair or ()),
+        texts=texts,
+        embeddings=embeddings,
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:

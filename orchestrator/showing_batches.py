@@ -28,7 +28,7 @@ def show_batches(console: Console, batches: Sequence[BatchStatus], now: float) -
 
 def batch_table(batches: Sequence[BatchStatus], now: float) -> Table:
     """A row for each batch. A narrow terminal cuts its id and its lane, never numbers."""
-    rows = [_cells(batch, now) for batch in batches]
+    rows = [batch_cells(batch, now) for batch in batches]
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("batch")
     table.add_column("lane")
@@ -40,7 +40,8 @@ def batch_table(batches: Sequence[BatchStatus], now: float) -> Table:
     return table
 
 
-def _cells(batch: BatchStatus, now: float) -> tuple[str, ...]:
+def batch_cells(batch: BatchStatus, now: float) -> tuple[str, ...]:
+    """Id, lane, lines done, age, end and state of one batch."""
     return (
         batch.id,
         f"{batch.provider}/{batch.model}",

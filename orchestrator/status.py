@@ -17,7 +17,7 @@ from outputs.fold import LaneTotals, RunState, fold
 from outputs.journal import Log
 from outputs.log_reader import read_lines
 from outputs.records import EventLine
-from outputs.run_record import read_run_record
+from outputs.run_record import RunRecord, read_run_record
 from prompts.input_error import InputError
 
 _RATE_WINDOW_S = 60.0
@@ -89,7 +89,13 @@ def read_status(folder: Path) -> Status:
     """Fold the log. Raises InputError where the folder is no run or its log is damaged."""
     record = read_run_record(folder)
     pid = live_pid(folder)
-    state = fold(folder)
+    return status_of(folder, record, pid, fold(folder), recent_rate(folder))
+
+
+def status_of(folder: Path, record: RunRecord, pid: int | None, state: RunState, rate: float) -> Status:
+    """How a run stands by its folded log. Where no process works on it (`pid` None), open attempts are settled in
+    `state` as killed: it must not be folded on then. Raises InputError where lines are lost.
+    """
     if pid is None:
         for row in list(state.open_attempts):
             state.settle_open_as_killed(row)
@@ -115,7 +121,7 @@ def read_status(folder: Path) -> Status:
         maybe_billed=sum(lane.maybe_billed for lane in lanes),
         maybe_unpriced=sum(lane.maybe_unpriced for lane in lanes),
         unpriced=sum(lane.unpriced for lane in lanes),
-        rate=_recent_rate(folder / Log.RESPONSES.file_name),
+        rate=rate,
         last_stop=None if stop is None else stop.reason,
         exit_code=None if stop is None else stop.exit_code,
         lanes=lanes,
@@ -156,8 +162,9 @@ def _last_written(folder: Path) -> float:
     return max((log.stat().st_mtime for log in logs if log.exists()), default=0.0)
 
 
-def _recent_rate(path: Path) -> float:
+def recent_rate(folder: Path) -> float:
     """Answers per second in the last minute of the log, from its last few megabytes."""
+    path = folder / Log.RESPONSES.file_name
     if not path.exists():
         return 0.0
     start = max(0, path.stat().st_size - _TAIL_BYTES)

@@ -98,8 +98,11 @@ class Steering:
             self.engine.journal.append(Log.EVENTS, lines.event(name, time.time(), **fields))
 
     def describe(self) -> dict[str, object]:
-        """How the run stands, with every batch that is followed, for the heartbeat."""
-        return {**self.summary(), "batches": self.engine.batching.describe()}
+        """How the run stands, with the limits in force and every batch that is followed, for the heartbeat."""
+        engine = self.engine
+        limits = (lane.limits.in_force() for lane in engine.lanes.values())
+        lanes = [{**told, "limits": found} for told, found in zip(_lanes(engine), limits, strict=True)]
+        return {**self.summary(), "lanes": lanes, "batches": self.engine.batching.describe()}
 
     def summary(self) -> dict[str, object]:
         """How the run stands, for the answers to commands, which are short."""
@@ -118,7 +121,7 @@ class Steering:
             "cap_usd": engine.budget.caps.run,
             "deadline": None if deadline is None else datetime.fromtimestamp(deadline.at).isoformat(timespec="seconds"),
             "concurrency": engine.maker.concurrency,
-            "lanes": [_describe(lane, engine.batching.note(number)) for number, lane in engine.lanes.items()],
+            "lanes": _lanes(engine),
         }
 
 
@@ -145,6 +148,10 @@ def _sends_no_more(lane: Lane) -> bool:
 def held(engine: Engine) -> int:
     """Rows that the budget has no room for."""
     return engine.batching.held + sum(len(lane.held) for lane in engine.lanes.values())
+
+
+def _lanes(engine: Engine) -> list[dict[str, Any]]:
+    return [_describe(lane, engine.batching.note(number)) for number, lane in engine.lanes.items()]
 
 
 def _describe(lane: Lane, of_batches: str) -> dict[str, Any]:

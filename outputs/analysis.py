@@ -38,8 +38,12 @@ def analyze_runs(folders: Sequence[Path], options: Options | None = None, out: P
     `ice_against_rse`, `captions`. Raises InputError for a folder that it cannot read, for one that is named twice, and
     for an option of a section that there is none of.
     """
+    return analyze_loaded(load_runs(folders, out), options)
+
+
+def analyze_loaded(runs: Sequence[LoadedRun], options: Options | None = None) -> Report:
+    """What runs that are loaded come to, as `analyze_runs` says."""
     options = Options() if options is None else options
-    runs = load_runs(folders, out)
     _check_options(runs, options)
     found = dict(_sections(runs, options))
     coverage = [coverage_table(run) for run in runs]

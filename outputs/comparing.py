@@ -70,7 +70,7 @@ def compare_runs(a: LoadedRun, b: LoadedRun, options: Options | None = None) -> 
     Runs without requests, as imports of scores are, are compared item by item.
     """
     options = Options() if options is None else options
-    matching, answered, judged = _matched(a, b) if a.counts.asked or b.counts.asked else match_items(a, b)
+    matching, answered, judged = matched(a, b)
     simulated = a.record.simulated or b.record.simulated
     answers = _answers_table(answered, options).with_columns(simulated=pl.lit(simulated))
     scores = _scores_table(judged, options).with_columns(simulated=pl.lit(simulated))
@@ -90,7 +90,13 @@ def compare_runs(a: LoadedRun, b: LoadedRun, options: Options | None = None) -> 
     return Report(tables, document, comparison_page(document))
 
 
-def _matched(a: LoadedRun, b: LoadedRun) -> tuple[Matching, pl.DataFrame, pl.DataFrame]:
+def matched(a: LoadedRun, b: LoadedRun) -> tuple[Matching, pl.DataFrame, pl.DataFrame]:
+    """The rows that both have, with how each was answered in both, and the scores of each in both.
+
+    Raises InputError where they have none in common.
+    """
+    if not (a.counts.asked or b.counts.asked):
+        return match_items(a, b)
     matching = match_rows(a, b)
     return matching, _answers(a, b, matching), _scores(a, b, matching)
 

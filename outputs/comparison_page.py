@@ -17,7 +17,7 @@ def comparison_page(document: Mapping[str, Any]) -> RenderableType:
     """What changed from run A to run B, for the terminal."""
     named = [f"{side.upper()}: {document[side]['run']}" for side in "ab"]
     title = " | ".join(["Compared", *named, *(["SIMULATED"] if document["simulated"] else [])])
-    return page(title, _shown(document["answers_changed"], document["scores_moved"]), _notes(document))
+    return page(title, _shown(document["answers_changed"], document["scores_moved"]), notes(document))
 
 
 def _shown(answers: Rows, scores: Rows) -> Iterator[Table]:
@@ -67,7 +67,8 @@ def _either(row: Mapping[str, Any], short: Mapping[str, str]) -> str:
     return one if one == other else f"{one} -> {other}"
 
 
-def _notes(document: Mapping[str, Any]) -> Iterator[str]:
+def notes(document: Mapping[str, Any]) -> Iterator[str]:
+    """What is to be known of the numbers, in sentences."""
     yield f"{document['matched']['rows']} rows are in both runs, matched {document['matched']['how']}."
     for side in "ab":
         if document[f"only_{side}"]:

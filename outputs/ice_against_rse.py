@@ -64,7 +64,7 @@ def points_table(rates: pl.DataFrame, means: pl.DataFrame) -> pl.DataFrame:
     ice = rates.pivot("measure", index="target", values="rate")
     ice = ice.with_columns(
         *(pl.lit(None, pl.Float64).alias(name) for name in MEASURES if name not in ice.columns),
-        model=pl.col("target").replace_strict(_matches(ice, means), default=None, return_dtype=pl.String),
+        model=pl.col("target").replace_strict(matches(ice, means), default=None, return_dtype=pl.String),
     )
     groups = [name for name in _GROUP if name in means.columns]
     overall = means.filter(pl.col("dimension") == OVERALL, ~pl.col("control").fill_null(False))
@@ -75,7 +75,7 @@ def points_table(rates: pl.DataFrame, means: pl.DataFrame) -> pl.DataFrame:
     return found.with_columns(absent).select(pl.col(name).cast(kind) for name, kind in POINTS.items())
 
 
-def _matches(ice: pl.DataFrame, means: pl.DataFrame) -> dict[str, str]:
+def matches(ice: pl.DataFrame, means: pl.DataFrame) -> dict[str, str]:
     """Each target with the model of that name; without the provider where that leaves one of each."""
     models, targets = (
         frame[name].drop_nulls().unique().to_list() for frame, name in ((means, "model"), (ice, "target"))

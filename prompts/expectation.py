@@ -61,15 +61,18 @@ def _tokens_over(tokens: Sequence[SampledToken], span: tuple[int, int]) -> list[
 
 def _weighted_integers(token: SampledToken, scale: tuple[int, int]) -> list[tuple[int, float]]:
     """(integer, probability) of each alternative that is a score; empty where the provider listed no alternatives."""
-    if not token.alternatives:
-        return []
+    integers = ((integer_in(alternative.token, scale), alternative.logprob) for alternative in alternatives_of(token))
+    return [(integer, probability(logprob)) for integer, logprob in integers if integer is not None]
+
+
+def alternatives_of(token: SampledToken) -> list[Alternative]:
+    """What the provider listed for a position, the sampled token always among it; empty where it listed nothing."""
     listed = list(token.alternatives)
-    if all(alternative.token != token.token for alternative in listed):
+    if listed and all(alternative.token != token.token for alternative in listed):
         listed.append(Alternative(token.token, token.logprob))
-    integers = ((integer_in(alternative.token, scale), alternative.logprob) for alternative in listed)
-    return [(integer, _probability(logprob)) for integer, logprob in integers if integer is not None]
+    return listed
 
 
-def _probability(logprob: float) -> float:
+def probability(logprob: float) -> float:
     """exp(logprob), at most 1: rounding puts some providers' values a little above zero."""
     return math.exp(min(logprob, 0.0)) if logprob > UNLISTED_LOGPROB else 0.0

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from outputs.metrics import meteor
+from tests.harness.browser import Chromium, chromium
 from tests.harness.loopback import Loopback
 from tests.harness.workplace import Workplace
 
@@ -28,3 +29,10 @@ def provider() -> Iterator[Loopback]:
 def work(tmp_path: Path, provider: Loopback, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     """A user's working folder, with a catalog that sends the models `lab-*` to `provider`."""
     return Workplace(tmp_path, provider, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chromium]:
+    """Headless Chromium; while it is there, nothing of this module can use an event loop."""
+    with chromium() as started:
+        yield started

@@ -31,6 +31,7 @@ COMMANDS = (
     "analyze",
     "compare",
     "tables",
+    "report",
     "import",
     "simulate",
     "serve-local",

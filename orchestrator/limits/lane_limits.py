@@ -196,6 +196,17 @@ class LaneLimits:
         opens_s = gate.opens_in_s(now)
         return f"waits for {gate.label}" + (f" (opens in {opens_s:,.0f} s)" if opens_s >= 1 else "")
 
+    def in_force(self) -> list[str]:
+        """The limits that hold now, in words: those that were told, then those of headers and refusals."""
+        rates = [(pacer.label, pacer.rpm / MARGIN) for pacer in self.told.pacers]
+        rates += [(gate.label, gate.per_minute / MARGIN) for gate in self.told.tokens]
+        rates += [(slots.label, slots.limit) for slots in self.told.slots]
+        rates += [(daily.label, daily.count.limit) for daily in self.told.daily]
+        rates += [(gate.label, gate.per_minute) for gate in self._tokens.values()]
+        rates += [] if self._pacer is None else [(self._pacer.label, self._pacer.rpm)]
+        found = [f"{label}: {value:,.1f}".removesuffix(".0") for label, value in rates]
+        return [*found, f"in flight: {int(self.concurrency.allowed):,}"]
+
     # What was learned
 
     def _settle(self, expected: tuple[int, Tokens], usage: Usage) -> None:

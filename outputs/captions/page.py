@@ -32,10 +32,7 @@ def _title(document: Mapping[str, Any]) -> str:
 
 def _dataset(document: Mapping[str, Any], about: Mapping[str, Any]) -> RenderableType:
     name = about["dataset"]
-    its: dict[str, Rows] = {
-        key: [row for row in document[key] if row["dataset"] == name]
-        for key in ("metric_coverage", "correlations", "comparisons", "pairwise", "corpus")
-    }
+    its = _its(document, name)
     names = names_of(its["metric_coverage"])
     kind = about["ratings_kind"]
     title = [name or "captions", f"{about['items']} captions, {about['rated']} rated"]
@@ -46,6 +43,18 @@ def _dataset(document: Mapping[str, Any], about: Mapping[str, Any]) -> Renderabl
     shown += comparison_tables(its["comparisons"], names)
     shown += _corpus(its["corpus"])
     return page(" | ".join(title), shown, _notes(about, its, names))
+
+
+def dataset_notes(document: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]:
+    """What is to be known of a dataset's numbers, in sentences; `about` is its entry in the document."""
+    its = _its(document, about["dataset"])
+    return list(_notes(about, its, names_of(its["metric_coverage"])))
+
+
+def _its(document: Mapping[str, Any], dataset: str) -> dict[str, Rows]:
+    """What the tables of a document have of one dataset."""
+    tables = ("metric_coverage", "correlations", "comparisons", "pairwise", "corpus")
+    return {name: [row for row in document[name] if row["dataset"] == dataset] for name in tables}
 
 
 def _coverage(rows: Rows, names: Names) -> Table:

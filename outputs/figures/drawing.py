@@ -7,16 +7,31 @@ import vl_convert
 
 from outputs.figures import theme
 from outputs.figures.parts import Chart
+from prompts.plain_text import plain_text
 
 _PNG_PIXELS_PER_INCH = 300
+_LONGEST_TEXT = 1000  # characters
 _VARIABLES = {theme.INK: "var(--ink)", theme.FAINT: "var(--faint)", theme.GROUND: "var(--ground)"}
 
 
 def specification(chart: Chart) -> dict[str, Any]:
-    """The chart in Vega-Lite's JSON, with the theme."""
-    made: dict[str, Any] = chart.to_dict(context={"pre_transform": False})
+    """The chart in Vega-Lite's JSON, with the theme; what cannot be printed is an escape in its texts."""
+    made: dict[str, Any] = _in_print(chart.to_dict(context={"pre_transform": False}))
     made.pop("$schema", None)
     return {**made, "config": {**theme.config(), **_own(made)}}
+
+
+def _in_print(value: Any) -> Any:
+    """All texts in a value as they can be printed: at a control character the drawing library ends the process.
+
+    Texts without an end are cut: measuring one takes minutes.
+    """
+    if isinstance(value, str):
+        cut = value if len(value) <= _LONGEST_TEXT else f"{value[:_LONGEST_TEXT]}…"
+        return cut if cut.isprintable() else "\n".join(map(plain_text, cut.split("\n")))
+    if isinstance(value, dict):
+        return {_in_print(name): _in_print(one) for name, one in value.items()}
+    return [_in_print(one) for one in value] if isinstance(value, list) else value
 
 
 def _own(made: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 INK, FAINT, GROUND = "#1f2328", "#d0d7de", "#ffffff"
 OKABE_ITO = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f")
 HEAT = ("#f7fbff", "#c6dbef", "#6baed6", "#2171b5", "#08306b")  # low to high; cells have their values written in them
+ON_LIGHT, ON_DARK = "#14181d", "#fdfdfd"  # ink in a cell of HEAT: a cell keeps its colour on every page
 WIDTH = 560  # of a chart, CSS pixels, without axes
 ROW = 22  # of a line of a chart with a line for each model
 FONT = "Helvetica, Arial, sans-serif"
@@ -26,6 +27,7 @@ def config() -> Mapping[str, Any]:
     text = {"labelColor": INK, "titleColor": INK, "labelFont": FONT, "titleFont": FONT}
     lines = {"gridColor": FAINT, "domainColor": FAINT, "tickColor": FAINT}
     return {
+        "aria": False,  # a figure says in one sentence what it shows; names would be in each mark again
         "background": None,
         "font": FONT,
         "view": {"stroke": None},

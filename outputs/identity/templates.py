@@ -21,7 +21,9 @@ SLOT = "[QUESTION]"  # as in jobs.ice.words
 _TRIES = 3  # requests looked at for one template: a question may happen to stand in it
 
 
-class _Body(msgspec.Struct):
+class AskedLine(msgspec.Struct):
+    """What is read of a request's line."""
+
     custom_id: str
     body: Any = None
     metadata: dict[str, Any] | None = None
@@ -55,14 +57,14 @@ def _from_requests(
     some = asked.filter(pl.col("key").is_in(sorted(missing))).group_by("key").head(_TRIES).collect()
     keys = dict(some.select("custom_id", "key").iter_rows())
     found: dict[str, str] = {}
-    for _, line in read_records(folder / Log.REQUESTS.file_name, _Body):
+    for _, line in read_records(folder / Log.REQUESTS.file_name, AskedLine):
         key = keys.get(line.custom_id)
         if key is not None and key not in found:
-            found.update((key, text) for text in _templates(line, items) if digest(text) == key)
+            found.update((key, text) for text in templates_of(line, items) if digest(text) == key)
     return found
 
 
-def _templates(line: _Body, items: Mapping[str, Item]) -> Iterator[str]:
+def templates_of(line: AskedLine, items: Mapping[str, Item]) -> Iterator[str]:
     """What the template of a request can have been."""
     item = items.get(str((line.metadata or {}).get("item")))
     question = None if item is None else item.fields.get("text")

@@ -37,7 +37,7 @@ class Judgements:
 
 def gather(runs: Sequence[LoadedRun]) -> Judgements:
     """The judgements of all runs. Raises InputError for a run that it cannot read."""
-    labels, versions = _prompt_labels(runs), _item_versions(runs)
+    labels, versions = prompt_labels(runs), _item_versions(runs)
     rows = pl.concat([_rows(run, place, labels[place]) for place, run in enumerate(runs)]).collect()
     if versions is not None:
         rows = _renamed(rows, versions)
@@ -68,7 +68,7 @@ def _asked(run: LoadedRun, labels: Mapping[str, str]) -> pl.DataFrame:
     return should_be_judged(read_told(run.scan("requests"))).with_columns(pl.col("prompt").replace(labels))
 
 
-def _prompt_labels(runs: Sequence[LoadedRun]) -> list[dict[str, str]]:
+def prompt_labels(runs: Sequence[LoadedRun]) -> list[dict[str, str]]:
     """By run: what each prompt, name@version, is called; one whose text differs between runs is told by its digest."""
     texts = defaultdict(set)
     for run in runs:

@@ -65,7 +65,7 @@ def _models(panel: Panel, dimension: str, means: pl.DataFrame, differences: pl.D
         "control", "mean", descending=[False, True], nulls_last=True
     )
     compared = differences.filter(pl.col("dataset") == main, pl.col("dimension") == dimension)
-    marks = _marks([row["model"] for row in rows.iter_rows(named=True) if not row["control"]], compared)
+    marks = alike_marks([row["model"] for row in rows.iter_rows(named=True) if not row["control"]], compared)
     several = len(panel.datasets) > 1
     short = short_names(rows["model"].unique())
     sets = _sets_shown(panel, max(map(len, short.values()), default=0)) if several else ()
@@ -154,7 +154,7 @@ def _untested_notes(rows: pl.DataFrame, words: str) -> Iterator[str]:
         yield f"A shared letter says nothing of {others} pairs without a test, for want of common items: {words}."
 
 
-def _marks(models: Sequence[str], compared: pl.DataFrame) -> dict[str, str]:
+def alike_marks(models: Sequence[str], compared: pl.DataFrame) -> dict[str, str]:
     """Of each model: its letters, or of how many others it cannot be told apart where letters would be too many.
 
     n/a for one that could not be tested against any other.

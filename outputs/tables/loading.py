@@ -13,7 +13,9 @@ from outputs.answers import RowCounts, read_items
 from outputs.items import Item
 from outputs.run_record import RunRecord, read_run_record
 from outputs.tables.columns import TABLES
+from outputs.tables.made import read_made
 from outputs.tables.making import make_tables
+from prompts.input_error import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,14 @@ def load_run(folder: Path, out: Path | None = None, *, name: str | None = None) 
     tables = {table: place / f"{table}.parquet" for table in TABLES}
     known = msgspec.structs.replace(record, name=called, simulated=made.simulated)
     return LoadedRun(folder, known, RowCounts(*made.counts), tables, called != record.name)
+
+
+def tables_as_made(folder: Path, place: Path) -> LoadedRun:
+    """The run in `folder` as the tables in `place` tell of it, whatever its log has come to since; under the name that
+    it had. Raises InputError where there are none.
+    """
+    made = read_made(place)
+    if made is None:
+        raise InputError("is no folder of a run's tables", file=place)
+    record = msgspec.structs.replace(read_run_record(folder), name=made.run, simulated=made.simulated)
+    return LoadedRun(folder, record, RowCounts(*made.counts), {name: place / f"{name}.parquet" for name in TABLES})

@@ -1,0 +1,106 @@
+"""The command `overnight report`: a page of run folders, and whether the numbers of one are those of the logs."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import typer
+
+from outputs.analysis_options import Options
+from outputs.disk import FULL, OsDisk
+from prompts.input_error import InputError
+
+if TYPE_CHECKING:
+    from outputs.report_page.making import Made
+
+FILE_NAME = "report.html"
+
+
+def report_command(
+    folders: Sequence[Path],
+    options: Options,
+    *,
+    output: Path | None,
+    figures: Path | None,
+    rows: int,
+    as_json: bool,
+) -> None:
+    """Make the page, and the files of `figures`, and say where they are."""
+    from outputs.report_page.making import Wanted, make_report
+
+    place = _place(output, folders)
+    made = make_report(folders, Wanted(options, rows), say=_say)
+    _write(place, made.page)
+    written = _figures(made, figures) if figures is not None else []
+    _show(place, made, figures, written, as_json=as_json)
+
+
+def _place(output: Path | None, folders: Sequence[Path]) -> Path:
+    """Where the page goes. Raises InputError before any work where it cannot go there."""
+    place = output or (folders[0] / FILE_NAME if len(folders) == 1 else Path(FILE_NAME))
+    if place.is_dir():
+        raise InputError("is a folder; give the name of a file with -o", file=place)
+    if not place.parent.is_dir() and (output is not None or len(folders) > 1):
+        raise InputError("there is no such folder to write it to", file=place.parent)
+    return place
+
+
+def _write(place: Path, page: bytes) -> None:
+    try:
+        OsDisk().replace(place, page)
+    except OSError as error:
+        place.with_name(place.name + ".new").unlink(missing_ok=True)
+        if error.errno in FULL:
+            raise
+        raise InputError(f"cannot be written: {error.strerror}; give another file with -o", file=place) from None
+
+
+def _figures(made: "Made", folder: Path) -> list[Path]:
+    from outputs.figure_files.writing import write_figures
+
+    _say("writing figures and tables")
+    return write_figures(made.sections, folder)
+
+
+def _show(place: Path, made: "Made", figures: Path | None, written: Sequence[Path], *, as_json: bool) -> None:
+    parts = [part for section in made.sections for part in section.parts]
+    charts = sum(part.chart is not None for part in parts)
+    if as_json:
+        known = {"report": str(place), "bytes": len(made.page), "tables": len(parts) - charts, "figures": charts}
+        found: dict[str, Any] = {**known, "rows": made.rows, "rows_in_all": made.of}
+        _print_json(found | {"files": [str(path) for path in written]})
+        return
+    size = f"{len(made.page) / 1e6:.1f} MB"
+    of = "" if made.rows == made.of else f" of {made.of:,}"
+    told = f"{len(parts) - charts} tables, {charts} figures, {made.rows:,}{of} rows, {size}"
+    typer.echo(f"written: {place} ({told})")
+    if figures is not None:
+        typer.echo(f"written: {figures} ({len(written)} files)")
+
+
+def check_command(page: Path, folders: Sequence[Path], *, as_json: bool) -> int:
+    """Compute a page's tables and figures anew from the logs, say whether they are equal, and return the exit code."""
+    from outputs.report_page.checking import check_report
+
+    found = check_report(page, folders, say=_say)
+    if as_json:
+        _print_json({"equal": not found.differences, "parts": found.parts, "differences": list(found.differences)})
+    elif not found.differences:
+        typer.echo(f"{found.parts} tables and figures recomputed from the logs: all equal")
+    else:
+        typer.echo(f"{found.parts} tables and figures recomputed from the logs: {len(found.differences)} differences")
+        for difference in found.differences[:20]:
+            typer.echo(f"  {difference}")
+    return 3 if found.differences else 0
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _say(what: str) -> None:
+    """How far it is, where somebody watches."""
+    if sys.stderr.isatty():
+        typer.echo(f"overnight: {what}...", err=True)

@@ -1,0 +1,106 @@
+"""Making a run's tables and rows: in this process where the log is short, else in one of its own.
+
+A large run takes a minute and a gigabyte: neither is for the process that serves pages.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from outputs.browsing.making import browse_table
+from outputs.disk import FULL
+from outputs.tables.extent import extent
+from outputs.tables.loading import load_run, tables_as_made
+from outputs.tables.made import MADE
+from prompts.input_error import InputError
+
+_SHORT_BYTES = 16 << 20  # of the log
+_ROOT = Path(__file__).parents[2]
+_COMMAND = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
+_PASSES = 2.0  # over the log: it is folded, and then read
+
+
+class Making:
+    """One making of the tables of `folder`; beneath `out` where it is given, else in the folder's own `tables`."""
+
+    def __init__(self, folder: Path, out: Path | None) -> None:
+        self.folder, self.out = folder, out
+        self._bytes = sum(size for size, _ in extent(folder).values())
+        self._child: asyncio.subprocess.Process | None = None
+
+    async def run(self) -> Path:
+        """Make them; returns the folder of the tables. Raises InputError."""
+        if self._bytes < _SHORT_BYTES:
+            return await asyncio.to_thread(make, self.folder, self.out)
+        return await self._made_by_another()
+
+    async def _made_by_another(self) -> Path:
+        arguments = [str(self.folder.resolve()), "" if self.out is None else str(self.out.resolve())]
+        paths = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+        child = self._child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-P", "-c", _COMMAND, *arguments),
+            env={**os.environ, "PYTHONPATH": paths},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # with what it starts itself, it is a group that can be ended
+        )
+        try:
+            told, _ = await child.communicate()
+        finally:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                await child.wait()
+        text = told.decode("utf-8", "surrogateescape").removesuffix("\n")
+        if child.returncode == 0:
+            return Path(text)
+        raise InputError(text or "its tables could not be made: `overnight tables` says why", file=self.folder)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that makes them, if any does."""
+        return None if self._child is None else self._child.pid
+
+    @property
+    def how_far(self) -> str:
+        """In words: of what is being made, about how much is there."""
+        place = self.folder / "tables" if self.out is None else None
+        if place is not None and (place / MADE).exists() and self._share() >= 1.0:
+            return "the rows are being put in order"
+        return f"the rows are being read: about {min(0.99, self._share()):.0%}" if self._share() else "is being read"
+
+    def _share(self) -> float:
+        """By what the other process has read of the files, where the system tells."""
+        if self._child is None or not self._bytes:
+            return 0.0
+        try:
+            told = Path(f"/proc/{self._child.pid}/io").read_text()
+            read = int(told.split("rchar:")[1].split()[0])
+        except (OSError, IndexError, ValueError):
+            return 0.0
+        return read / (_PASSES * self._bytes)
+
+
+def make(folder: Path, out: Path | None) -> Path:
+    """Make what is not there; returns the folder of the tables. Raises InputError, OSError where the disk is full."""
+    loaded = load_run(folder, out)
+    place = loaded.tables["outcomes"].parent
+    browse_table(tables_as_made(folder, place))
+    return place
+
+
+def main(folder: str, out: str) -> None:
+    """As a process of its own: the folder of the tables, or what is wrong, on standard output."""
+    try:
+        sys.stdout.write(f"{make(Path(folder), Path(out) if out else None)}\n")
+    except InputError as error:
+        sys.stdout.write(f"{error}\n")
+        raise SystemExit(2) from None
+    except OSError as error:
+        sys.stdout.write("the disk is full\n" if error.errno in FULL else f"{error.strerror or error}\n")
+        raise SystemExit(8) from None

@@ -1,0 +1,100 @@
+"""Making the rows of a run, and what is searched of them: files beside the run's tables, made when those are newer.
+
+Those of a large run are made by a process of its own, so that whoever shows the rows keeps none of its memory.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from outputs.browsing.writing import FILES, ROWS, write_files
+from outputs.disk import FULL, Disk, OsDisk
+from outputs.tables.loading import LoadedRun, tables_as_made
+from outputs.tables.made import MADE
+from outputs.tables.workroom import workroom
+from prompts.input_error import InputError
+
+FOLDER = "browsing"
+_FORMAT = 1  # counted on with every change of what the rows say
+_LARGE = 30_000  # rows, from which on a process of its own pays
+_ROOT = Path(__file__).parents[2]
+_COMMAND = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
+
+
+class _Made(msgspec.Struct, frozen=True):
+    """What the files were made of: the digest of what the tables were made of. `bytes` of each file."""
+
+    tables: str
+    bytes: dict[str, int]
+    format: int = _FORMAT
+
+
+def browse_table(run: LoadedRun) -> Path:
+    """The run's rows, columns as in `outputs.browsing.columns.BROWSE`, under the name that the run itself has.
+
+    Raises InputError where they cannot be made, OSError where the disk is full.
+    """
+    place = next(iter(run.tables.values())).parent / FOLDER
+    large = max(run.record.requests, run.counts.asked) >= _LARGE
+    if not _is_made(place) and not (large and _made_by_another(run.folder, place)):
+        make(run.folder, place.parent)
+    return place / ROWS
+
+
+def make(folder: Path, tables: Path, disk: Disk | None = None) -> None:
+    """Make the files in this process, of the run in `folder` whose tables are in `tables`. Raises as `browse_table`."""
+    disk = OsDisk() if disk is None else disk
+    place = tables / FOLDER
+    try:
+        made_of = _digest(tables)
+        with workroom(place) as beside:
+            write_files(tables_as_made(folder, tables), beside, disk)
+            for name in FILES:
+                (beside / name).replace(place / name)
+        disk.replace(place / MADE, msgspec.json.encode(_Made(made_of, _sizes(place))))
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise InputError(f"cannot be written: {error.strerror or error}", file=place) from None
+
+
+def _digest(tables: Path) -> str:
+    """Of what the tables were made of."""
+    return hashlib.sha256((tables / MADE).read_bytes()).hexdigest()
+
+
+def _sizes(place: Path) -> dict[str, int]:
+    return {name: (place / name).stat().st_size for name in FILES}
+
+
+def _is_made(place: Path) -> bool:
+    try:
+        made = msgspec.json.decode((place / MADE).read_bytes(), type=_Made)
+        return (made.format, made.tables, made.bytes) == (_FORMAT, _digest(place.parent), _sizes(place))
+    except (OSError, msgspec.MsgspecError):
+        return False
+
+
+def _made_by_another(folder: Path, place: Path) -> bool:
+    """Whether a process of its own has made them; where it cannot, this one does, and tells what is wrong."""
+    try:
+        made = subprocess.run(
+            [sys.executable, "-P", "-c", _COMMAND, str(folder.resolve()), str(place.parent.resolve())],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+    except OSError:
+        return False
+    return made.returncode == 0 and _is_made(place)
+
+
+def main(folder: str, tables: str) -> None:
+    """Make the rows of the run in `folder`, whose tables are in `tables`."""
+    make(Path(folder), Path(tables))

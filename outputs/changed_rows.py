@@ -1,0 +1,68 @@
+"""Which rows of two runs of the same questions changed, and how: what `overnight compare` counts, row by row."""
+
+import polars as pl
+
+from outputs.comparing import matched
+from outputs.tables.loading import LoadedRun
+
+CHANGED: dict[str, type[pl.DataType]] = {
+    "request_a": pl.Int64,  # seq of the request's line; null of an imported item
+    "request_b": pl.Int64,
+    "custom_id_a": pl.String,
+    "custom_id_b": pl.String,
+    "stage": pl.String,
+    "item": pl.String,
+    "model_a": pl.String,  # provider/model, as it was asked
+    "model_b": pl.String,
+    "state_a": pl.String,
+    "state_b": pl.String,
+    "outcome_a": pl.String,  # of reading the answer; null where none reads it
+    "outcome_b": pl.String,
+    "text_changed": pl.Boolean,  # null unless it is answered in both
+    "dimension": pl.String,  # whose score moved most; null where none moved
+    "score_a": pl.Float64,
+    "score_b": pl.Float64,
+    "difference": pl.Float64,  # B - A
+}
+
+
+def changed_rows(a: LoadedRun, b: LoadedRun) -> pl.DataFrame:
+    """The rows of both with another answer, score, outcome or state: those whose scores moved most come first.
+
+    Raises InputError where the runs have no row in common.
+    """
+    _, answers, scores = matched(a, b)
+    rows = answers.lazy().join(_moved(scores).lazy(), on="custom_id_a", how="left", maintain_order="left")
+    for side, run in (("a", a), ("b", b)):
+        rows = rows.join(_known(run, side), on=f"custom_id_{side}", how="left", maintain_order="left")
+    both = (pl.col("state_a") == "answered") & (pl.col("state_b") == "answered")
+    told = rows.with_columns(
+        stage="stage_a", item="item_a", text_changed=pl.when(both).then(pl.col("text_a").ne_missing(pl.col("text_b")))
+    )
+    found = told.select(pl.col(name).cast(kind) for name, kind in CHANGED.items()).filter(_changed()).collect()
+    order = [pl.col("difference").abs(), pl.col("score_a").is_null() != pl.col("score_b").is_null(), "text_changed"]
+    return found.sort(order, descending=True, nulls_last=True, maintain_order=True)
+
+
+def _changed() -> pl.Expr:
+    differ = [pl.col(f"{name}_a").ne_missing(pl.col(f"{name}_b")) for name in ("state", "outcome", "score")]
+    return pl.any_horizontal(pl.col("text_changed").fill_null(value=False), *differ)
+
+
+def _moved(scores: pl.DataFrame) -> pl.DataFrame:
+    """The score of each row that moved most; of a row that has one in one run alone, that one."""
+    named = scores.select(
+        "custom_id_a",
+        "dimension",
+        score_a="value_a",
+        score_b="value_b",
+        difference=pl.col("value_b") - pl.col("value_a"),
+    )
+    moved = named.filter(pl.col("score_a").ne_missing(pl.col("score_b")))
+    largest = moved.sort(pl.col("difference").abs(), descending=True, nulls_last=True, maintain_order=True)
+    return largest.unique("custom_id_a", keep="first", maintain_order=True)
+
+
+def _known(run: LoadedRun, side: str) -> pl.LazyFrame:
+    known = ("custom_id", "request", "outcome")
+    return run.scan("outcomes").select(pl.col(name).alias(f"{name}_{side}") for name in known)

@@ -1,0 +1,133 @@
+"""Spend and answers over the night: what was there by when, in steps that suit how long a run took."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import altair as alt
+import polars as pl
+
+from outputs.figures import theme
+from outputs.figures.marks import chart_of
+from outputs.figures.parts import Analysis, Chart, Column, Kind, Part
+from outputs.tables.loading import LoadedRun
+from providers.wire import Billing
+
+_STEPS_MS = [
+    *(100, 500, 1_000, 5_000, 15_000, 30_000),
+    *(60_000, 300_000, 900_000, 1_800_000),
+    *(3_600_000, 10_800_000, 21_600_000, 86_400_000),
+]
+_MOST_STEPS = 96
+_MOST_RUNS = 12
+
+
+def over_time_parts(found: Analysis) -> list[Part]:
+    """A part for each run that has answers; each has its own night."""
+    made = [(run, _steps(run)) for run in found.runs[:_MOST_RUNS]]
+    there = [(run, steps) for run, steps in made if steps is not None]
+    several = len(found.runs) > 1
+    return [_part(run, *steps, number, several=several) for number, (run, steps) in enumerate(there, 1)]
+
+
+def _part(run: LoadedRun, frame: pl.DataFrame, step_ms: int, number: int, *, several: bool) -> Part:
+    name = "over_time" if number == 1 else f"over_time_{number}"
+    title = f"Spend and answers over time{f': {run.name}' if several else ''}"
+    columns = [
+        Column("until", "until, UTC"),
+        Column("answers", "answers", Kind.COUNT),
+        Column("all_answers", "in all", Kind.COUNT),
+        Column("usd", "settled", Kind.USD),
+        Column("all_usd", "in all", Kind.USD),
+    ]
+    said = (
+        f"What was there by when, in UTC: answers, which come to {frame['all_answers'][-1]:,}, and USD settled, which "
+        f"come to {frame['all_usd'][-1]:.4g}."
+    )
+    note = f"In steps of {_step_words(step_ms)}; steps in which nothing came are left out."
+    return Part(name, title, frame, columns, (), note, _chart(frame, step_ms), said)
+
+
+def _step_words(step_ms: int) -> str:
+    for unit, size in (("h", 3_600_000), ("min", 60_000), ("s", 1_000)):
+        if step_ms >= size:
+            return f"{step_ms // size} {unit}"
+    return f"{step_ms / 1000:g} s"
+
+
+def _steps(run: LoadedRun) -> tuple[pl.DataFrame, int] | None:
+    """Answers and what was settled in each step, and the step in milliseconds."""
+    ends = run.scan("responses").select(pl.col("landed_at").min(), pl.col("landed_at").max().alias("last"))
+    first, last = ends.collect(engine="streaming").row(0)
+    if first is None:
+        return None
+    began = run.scan("attempts").select(pl.col("began_at").min()).collect(engine="streaming").item()
+    step = _step(min(first, began or first), last)
+    sums = _sums(run, step).collect(engine="streaming").sort("end")
+    if began is not None and began < first:
+        sums = pl.concat([_start(began, sums.schema), sums])
+    return sums.with_columns(
+        pl.col("end").dt.strftime("%Y-%m-%d %H:%M:%S%.3f" if step < 1000 else "%Y-%m-%d %H:%M:%S").alias("until"),
+        pl.col("answers").cum_sum().alias("all_answers"),
+        pl.col("usd").cum_sum().alias("all_usd"),
+    ), step
+
+
+def _step(first: datetime, last: datetime) -> int:
+    span = (last - first).total_seconds() * 1000
+    return next((step for step in _STEPS_MS if span / step <= _MOST_STEPS), _longest(span))
+
+
+def _longest(span: float) -> int:
+    days = int(span // (_MOST_STEPS * _STEPS_MS[-1])) + 1
+    return days * _STEPS_MS[-1]
+
+
+def _sums(run: LoadedRun, step: int) -> pl.LazyFrame:
+    """Answers land when they are there; what was billed without an answer counts when it settled."""
+    answers = run.scan("responses").select(at="landed_at", answer=pl.lit(1), usd="cost_usd")
+    billed = (
+        run.scan("attempts")
+        .filter(pl.col("settled") == Billing.BILLED.value, pl.col("settled_at").is_not_null())
+        .select(at="settled_at", answer=pl.lit(0), usd="cost_usd")
+    )
+    end = (pl.col("at").dt.epoch("ms") // step + 1) * step
+    both = pl.concat([answers, billed]).filter(pl.col("at").is_not_null())
+    grouped = both.group_by(end=pl.from_epoch(end, time_unit="ms").dt.replace_time_zone("UTC"))
+    return grouped.agg(answers=pl.col("answer").sum().cast(pl.Int64), usd=pl.col("usd").sum())
+
+
+def _start(began: datetime, schema: pl.Schema) -> pl.DataFrame:
+    """The line of where all began: nothing yet."""
+    return pl.DataFrame({"end": [began], "answers": [0], "usd": [0.0]}, schema=schema)
+
+
+def _chart(frame: pl.DataFrame, step_ms: int) -> Chart:
+    """A line of answers and, where anything was spent, one of USD."""
+    times = [_milliseconds(at) for at in frame["end"].to_list()]
+    form = _time_form(step_ms, times[-1] - times[0])
+    drawn = [("all_answers", "answers in all", theme.OKABE_ITO[0])]
+    drawn += [("all_usd", "USD settled in all", theme.OKABE_ITO[1])] if frame["all_usd"][-1] else []
+    lines = [_line(times, frame[key].to_list(), title, colour, form) for key, title, colour in drawn]
+    return alt.vconcat(*lines, spacing=18)
+
+
+def _time_form(step_ms: int, span_ms: int) -> str:
+    """How a moment is written at the axis."""
+    if span_ms > _STEPS_MS[-1]:
+        return "%d %b %H:%M"
+    return "%H:%M:%S.%L" if step_ms < 1000 else "%H:%M:%S" if span_ms < 1_800_000 else "%H:%M"
+
+
+def _milliseconds(at: datetime) -> int:
+    return round(at.astimezone(UTC).timestamp() * 1000)
+
+
+def _line(times: Sequence[int], values: Sequence[float], title: str, colour: str, form: str) -> alt.Chart:
+    points = [{"at": at, "value": value} for at, value in zip(times, values, strict=True)]
+    top = max(values) or 1
+    axis = alt.Axis(format=form, tickCount=5, labelOverlap=True)
+    x = alt.X("at:T", title="time, UTC", scale=alt.Scale(type="utc"), axis=axis)
+    y = alt.Y("value:Q", title=title, scale=alt.Scale(domain=[0, top]))
+    line = chart_of(points).mark_line(interpolate="linear", color=colour, point={"color": colour, "size": 14})
+    made: alt.Chart = line.encode(x=x, y=y).properties(width=theme.WIDTH, height=140)
+    return made

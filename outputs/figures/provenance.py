@@ -1,0 +1,55 @@
+"""Where a run's answers and ratings are from."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from outputs.journal import Log
+from outputs.log_reader import read_records
+from outputs.tables.loading import LoadedRun
+
+CONSTRUCTED = "constructed"
+
+
+class _ItemHead(msgspec.Struct):
+    ratings_kind: str = "human"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFacts:
+    """How many items a run has, and of how many nobody gave the ratings."""
+
+    items: int = 0
+    constructed: int = 0
+
+
+def item_facts(folder: Path) -> ItemFacts:
+    """Read a run's items once, keeping none."""
+    heads = read_records(folder / Log.ITEMS.file_name, _ItemHead)
+    kinds = [head.ratings_kind == CONSTRUCTED for _, head in heads]
+    return ItemFacts(len(kinds), sum(kinds))
+
+
+def origin(run: LoadedRun) -> str:
+    """One word: simulated, imported, or real."""
+    if run.record.simulated:
+        return "simulated"
+    return "imported" if run.record.source.kind == "import" or run.record.job == "scores" else "real"
+
+
+def span_text(began: datetime | None, ended: datetime | None) -> str | None:
+    """The time between two moments, to the second below an hour, else to the minute."""
+    if began is None or ended is None:
+        return None
+    seconds = (ended - began).total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {int(seconds) % 60:02} s"
+
+
+def moment_text(at: datetime | None) -> str | None:
+    """A moment to the second."""
+    return None if at is None else f"{at:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,46 @@
+"""Scatter plots of models: a named point each, with an interval on both axes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from outputs.figures import theme
+from outputs.figures.marks import chart_of
+from outputs.figures.parts import Chart
+
+MOST_NAMED = 15  # points that have room for a name; more have numbers
+_HEIGHT = 380  # CSS pixels
+_THIN = 0.55  # opacity of an interval: those of many points cross
+_POINT = theme.OKABE_ITO[0]
+_BOUNDS = ("similarity_low", "similarity_high"), ("rate_low", "rate_high")
+
+
+def scatter(points: Sequence[Mapping[str, Any]], x_title: str, y_title: str) -> Chart:
+    """`points`: label, similarity and rate, and of both _low and _high, None where there is no interval."""
+    kept = ("label", "similarity", "rate", *_BOUNDS[0], *_BOUNDS[1])
+    rows = [{name: point[name] for name in kept} for point in points]
+    across, upright = ([row for row in rows if all(row[name] is not None for name in ends)] for ends in _BOUNDS)
+    rule: dict[str, Any] = {"color": _POINT, "opacity": _THIN, "strokeWidth": 1.5}
+    layers = [
+        chart_of(across)
+        .mark_rule(**rule)
+        .encode(x=_x("similarity_low", x_title), x2="similarity_high:Q", y=_y(y_title)),
+        chart_of(upright)
+        .mark_rule(**rule)
+        .encode(x=_x("similarity", x_title), y=_y(y_title, "rate_low"), y2="rate_high:Q"),
+        chart_of(rows).mark_circle(size=60, color=_POINT, opacity=1).encode(x=_x("similarity", x_title), y=_y(y_title)),
+        chart_of(rows)
+        .mark_text(align="left", dx=6, dy=-8, limit=260)
+        .encode(x=_x("similarity", x_title), y=_y(y_title), text="label:N"),
+    ]
+    return alt.layer(*layers).properties(width=theme.WIDTH, height=_HEIGHT)
+
+
+def _x(field: str, title: str) -> alt.X:
+    scale = alt.Scale(zero=False, nice=True, padding=12)
+    return alt.X(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(labelFlush=False))
+
+
+def _y(title: str, field: str = "rate") -> alt.Y:
+    return alt.Y(f"{field}:Q", title=title, scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(format="%"))
