@@ -202,7 +202,7 @@ async def test_a_lost_batch_is_found_by_its_results(mock: LLMock, transport: Aio
     created = await client.create(shard)
     assert (await client.find(shard)).looked is Looked.PERHAPS
     long_ago = msgspec.structs.replace(shard, since=shard.since - 86400, until=shard.since - 7200)
-    assert (await client.find(long_ago)).looked is Looked.NOT_FOUND  # what was created hours after the last try is not it
+    assert (await client.find(long_ago)).looked is Looked.NOT_FOUND  # created hours after the last try
     await ended(client, created.id)
     finding = await client.find(shard)
     assert (finding.looked, finding.others) == (Looked.FOUND, ())
