@@ -30,8 +30,8 @@ browser:  ## Debian's Chromium, for the tests that open pages: installed where a
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends chromium fonts-liberation; \
 	else echo "no Chromium, and no apt-get as root to install it with" >&2; exit 1; fi
 
-test: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test: setup  ## hundreds of them start the command, which is there a third sooner where its modules are kept compiled
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .
