@@ -293,6 +293,15 @@ def test_what_is_left_is_told_against_the_deadline() -> None:
     assert (stuck["eta"], stuck["in_time"]) == ("not known yet", "–")
 
 
+@pytest.mark.parametrize("state", ["paused", "draining"])
+def test_a_run_that_starts_nothing_is_promised_no_end(state: str) -> None:
+    """Its page says why, in place of a pace, an end and whether that is in time."""
+    deadline = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(AT + 900))
+    status = going([LaneTotals("a", "x", asked=10)], heartbeat=Heartbeat(AT, 7, {"state": state, "deadline": deadline}))
+    shown = view_of(status, {0: 1.0}, (), AT).facts
+    assert [shown[name] for name in ("rate", "eta", "in_time")] == ["–", state, "–"]
+
+
 def test_what_follows_from_answers_is_left_too() -> None:
     """Half of the requests are there, the other half will take as long."""
     status = going([LaneTotals("a", "x", asked=100, answered=50)], about=150)

@@ -17,6 +17,7 @@ from prompts.plain_text import plain_text
 
 NONE = "–"
 _MOST_BATCHES = 100
+_STANDS_STILL = ("paused", "draining", "silent")  # no pace says when such a run will be done
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,8 @@ def _pace(status: Status, lanes: Sequence[_Lane], now: float) -> dict[str, str]:
     """How fast it goes, and when it will be done at this pace."""
     if status.pid is None:
         return {"rate": NONE, "eta": NONE, "in_time": NONE}
+    if status.state in _STANDS_STILL and status.unsent:
+        return {"rate": NONE, "eta": status.state, "in_time": NONE}
     left_s = _left_s(status, lanes)
     at = None if left_s is None else now + left_s
     eta = (

@@ -1,4 +1,4 @@
-// The form of filters: a menu that is changed shows its rows at once, and empty fields stay out of the address.
+// The form of filters: empty fields stay out of the address, and a telephone begins with few of them.
 "use strict";
 
 (() => {
@@ -15,9 +15,6 @@
       field.disabled = field.value === "" || (field.name === "limit" && field.value === "50");
     }
   });
-  for (const menu of form.querySelectorAll("select")) {
-    menu.addEventListener("change", () => form.requestSubmit());
-  }
   addEventListener("pageshow", () => {
     for (const field of form.querySelectorAll("input, select")) {
       field.disabled = false;
