@@ -35,7 +35,9 @@ def report(
         Path | None,
         typer.Option("--check", metavar="FILE", help="Compute the numbers of this report anew, and compare."),
     ] = None,
-    rows: Annotated[int, typer.Option("--rows", min=0, help="How many rows it carries along, at most.")] = 600,
+    rows: Annotated[
+        int | None, typer.Option("--rows", min=0, help="How many rows it carries along, at most; 600 by default.")
+    ] = None,
     resamples: Resamples = RESAMPLES,
     seed: Seed = 0,
     include_sampled: IncludeSampled = False,
@@ -54,9 +56,10 @@ def report(
 
     Is it still so: overnight report --check report.html runs/rse runs/ice
     """
-    from orchestrator.reporting import check_command, report_command
+    from orchestrator.reporting import check_command, refuse_with_check, report_command
 
     if check is not None:
+        refuse_with_check({"-o": output, "--figures": figures, "--rows": rows})
         raise typer.Exit(check_command(check, runs, as_json=as_json))
     options = options_of_analysis(
         resamples=resamples,

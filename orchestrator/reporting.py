@@ -1,7 +1,10 @@
 """The command `overnight report`: a page of run folders, and whether the numbers of one are those of the logs."""
 
+import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +27,30 @@ def report_command(
     *,
     output: Path | None,
     figures: Path | None,
-    rows: int,
+    rows: int | None,
     as_json: bool,
 ) -> None:
     """Make the page, and the files of `figures`, and say where they are."""
     from outputs.report_page.making import Wanted, make_report
 
     place = _place(output, folders)
-    made = make_report(folders, Wanted(options, rows), say=_say)
+    wanted = Wanted(options) if rows is None else Wanted(options, rows)
+    with _room(folders) as out:
+        made = make_report(folders, wanted, out, _say, place)
     _write(place, made.page)
     written = _figures(made, figures) if figures is not None else []
     _show(place, made, figures, written, as_json=as_json)
+
+
+@contextmanager
+def _room(folders: Sequence[Path]) -> Iterator[Path | None]:
+    """Where the tables are made: a temporary folder where a run cannot be written, else each run's own."""
+    places = [place for run in folders for place in (run, run / "tables", run / "tables" / "browsing")]
+    if all(os.access(place, os.W_OK) for place in places if place.exists()):
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="overnight-report-") as room:
+        yield Path(room)
 
 
 def _place(output: Path | None, folders: Sequence[Path]) -> Path:
@@ -44,6 +60,8 @@ def _place(output: Path | None, folders: Sequence[Path]) -> Path:
         raise InputError("is a folder; give the name of a file with -o", file=place)
     if not place.parent.is_dir() and (output is not None or len(folders) > 1):
         raise InputError("there is no such folder to write it to", file=place.parent)
+    if place.parent.is_dir() and not os.access(place.parent, os.W_OK):
+        raise InputError("cannot be written; give another file with -o", file=place)
     return place
 
 
@@ -78,6 +96,13 @@ def _show(place: Path, made: "Made", figures: Path | None, written: Sequence[Pat
     typer.echo(f"written: {place} ({told})")
     if figures is not None:
         typer.echo(f"written: {figures} ({len(written)} files)")
+
+
+def refuse_with_check(given: Mapping[str, object]) -> None:
+    """Options of making a page, by their names: a check makes none. Raises InputError for the first that is given."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError("is for a page that is made: --check makes none; leave one of them out", field=name)
 
 
 def check_command(page: Path, folders: Sequence[Path], *, as_json: bool) -> int:

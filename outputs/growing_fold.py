@@ -91,6 +91,7 @@ class GrowingFold:
         self.recent = RecentAnswers()
         self._reached = {log: _Reached() for log in _KINDS}
         self._wanted_bytes = 0
+        self._damaged: tuple[Log, int, int] | None = None  # a file, where its damaged line begins, and its number
 
     @property
     def share(self) -> float:
@@ -112,11 +113,15 @@ class GrowingFold:
             time.sleep(self._wait_s)
         self._wanted_bytes = sum(_size(self.folder / log.file_name) for log in _KINDS)
         streams = [self._new_lines(log, last) for log in _KINDS]
-        for _, log, offset, end, record in heapq.merge(*streams, key=lambda entry: entry[0]):
-            if self.abandoned:
-                raise AbandonedError
-            self._fold(log, offset, record)
-            self._reached[log].offset = end
+        try:
+            for _, log, offset, end, record in heapq.merge(*streams, key=lambda entry: entry[0]):
+                if self.abandoned:
+                    raise AbandonedError
+                self._fold(log, offset, record)
+                self._reached[log].offset = end
+        except InputError:  # the next look stands before the damaged line, and says the same
+            self._remember()
+            raise
         self._remember()
         return anew
 
@@ -135,11 +140,18 @@ class GrowingFold:
             try:
                 record = decode(line)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                number = 1 + sum(1 for at, _ in read_lines(path, 0, offset) if at < offset)
+                number = self._number(log, offset)
                 raise InputError(f"the log is damaged here: {error}", file=path, line=number) from None
             if record.seq > last:
                 return
             yield record.seq, log, offset, offset + len(line) + 1, record
+
+    def _number(self, log: Log, offset: int) -> int:
+        """Of the line that begins there; counted once."""
+        if self._damaged is None or self._damaged[:2] != (log, offset):
+            path = self.folder / log.file_name
+            self._damaged = log, offset, 1 + sum(1 for at, _ in read_lines(path, 0, offset) if at < offset)
+        return self._damaged[2]
 
     def _is_same(self) -> bool:
         """Whether every file is the one that was read, and holds still what was read."""

@@ -24,7 +24,7 @@ COVERAGE_SCHEMA: dict[str, type[pl.DataType]] = {
     "read": pl.Int64,  # answers that a prompt with a scale reads
     **{outcome.value: pl.Int64 for outcome in Outcome},
     "coverage": pl.Float64,  # ok / asked where answers are read, else answered / asked
-    "cost_usd": pl.Float64,  # of the answers whose price is known, and of attempts billed without one
+    "cost_usd": pl.Float64,  # of answers of known price, and attempts billed without one; null where nothing is known
     "unpriced": pl.Int64,  # answers without a known price
 }
 
@@ -33,6 +33,7 @@ def coverage_table(run: LoadedRun) -> pl.DataFrame:
     """One row for each stage and model of a run; columns as in `COVERAGE_SCHEMA`."""
     answered = pl.col("state") == "answered"
     read = pl.col("outcome").is_not_null()
+    nothing_priced = (pl.col("answered") > 0) & (pl.col("unpriced") == pl.col("answered")) & (pl.col("cost_usd") == 0)
     found = (
         run.scan("outcomes")
         .with_columns(model=pl.concat_str("provider", pl.lit("/"), "model"))
@@ -47,7 +48,8 @@ def coverage_table(run: LoadedRun) -> pl.DataFrame:
             unpriced=(answered & pl.col("cost_usd").is_null()).sum(),
         )
         .with_columns(
-            coverage=pl.when(pl.col("read") > 0).then(pl.col(Outcome.OK.value)).otherwise("answered") / pl.col("asked")
+            cost_usd=pl.when(~nothing_priced).then("cost_usd"),
+            coverage=pl.when(pl.col("read") > 0).then(pl.col(Outcome.OK.value)).otherwise("answered") / pl.col("asked"),
         )
     )
     return found.select(pl.col(name).cast(kind) for name, kind in COVERAGE_SCHEMA.items()).collect()

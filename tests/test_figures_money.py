@@ -100,6 +100,43 @@ def test_spend_over_the_night_ends_where_the_night_did(night: LoadedRun) -> None
     assert part.frame["all_answers"].to_list() == [0, 1, 2, 3, 3]
     assert part.frame["all_usd"].to_list() == [0.0, 0.5, 0.5, 1.0, 1.25]
     assert part.frame["until"][-1] == "2025-03-01 22:09:05"
+    assert part.frame["usd"].to_list() == [0.0, 0.5, None, 0.5, 0.25]
+    assert part.frame["all_unpriced"].to_list() == [0, 0, 1, 1, 1]
+    assert "USD settled, which come to 1.25, without 1 that have no known price" in part.alt
+    assert "Unpriced:" in part.note
+
+
+def test_spend_of_which_nothing_is_known_is_no_line(tmp_path: Path) -> None:
+    """Without any price USD are n/a throughout, in the table, the words and the sums of coverage; no line is at 0."""
+    tables = {
+        "responses": [answer(1, usd=None), answer(2, usd=None)],
+        "attempts": [attempt(1), attempt(2)],
+        "outcomes": [outcome(1, cost_usd=None), outcome(2, cost_usd=None), outcome(3, "failed", stage="judge")],
+    }
+    found = analysis(table_run(tmp_path / "r", tables))
+    part = part_of(money_section(found), "over_time")
+    assert set(part.frame["usd"]) | set(part.frame["all_usd"]) == {None}
+    assert "n/a" in part.alt
+    assert "n/a" in part.note
+    assert part.chart is not None
+    assert "USD" not in svg(part.chart)
+    assert found.table("coverage").select("stage", "cost_usd", "unpriced").rows() == [("ask", None, 2), ("judge", 0, 0)]
+
+
+def test_spend_is_not_known_until_something_has_a_price(tmp_path: Path) -> None:
+    """While only answers without a price are there, USD in all are n/a; the line begins with the first price."""
+    run = table_run(tmp_path / "r", {"responses": [answer(1, usd=None), answer(2)], "attempts": [attempt(1)]})
+    part = part_of(money_section(analysis(run)), "over_time")
+    assert part.frame["all_usd"].to_list() == [0.0, None, 0.5]
+
+
+def test_tokens_that_nobody_told_are_not_none(tmp_path: Path) -> None:
+    """A lane whose answers told no usage has n/a tokens; another has the sum of those that did."""
+    told = [answer(2, model="n", input_tokens=7), answer(3, model="n")]
+    run = table_run(tmp_path / "r", {"responses": [answer(1), *told]})
+    frame = part_of(money_section(analysis(run)), "tokens").frame.sort("lane")
+    columns = frame.select("lane", "input_tokens", "output_tokens", "untold")
+    assert columns.rows() == [("lab/m", None, None, 1), ("lab/n", 7, None, 1)]
 
 
 def test_latency_is_of_calls_and_not_of_batches(night: LoadedRun) -> None:

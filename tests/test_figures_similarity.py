@@ -1,6 +1,8 @@
 """The section of a report about answers without a judge: heat maps in the order of the clustering, and tables."""
 
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -183,6 +185,36 @@ def test_runs_without_a_prompt_in_common_have_parts_of_their_own(tmp_path: Path)
     assert (first.title, second.title) == ("What is compared (one)", "What is compared (two)")
     for part, name in ((first, "one"), (second, "two")):
         assert {chosen["run"] for chosen in part.filters if chosen} <= {name}
+
+
+def test_colours_of_similarities_end_at_1(tmp_path: Path) -> None:
+    """Of two models they run from 0 to 1, of several from the least similarity to 1."""
+    for models in ("ab", "abcd"):
+        _, section = made(tmp_path / models, said(models))
+        part = part_of(section, "similarity_rouge_l")
+        domains = re.findall(r"'domain': (\[[-\d., e]+\])", str(part.chart.to_dict()) if part.chart else "")
+        first = 0 if models == "ab" else part.frame["mean"].min()
+        assert [(stops[0], stops[-1]) for stops in map(json.loads, domains) if len(stops) == 5] == [(first, 1.0)]
+
+
+def test_a_map_of_nothing_is_not_drawn(tmp_path: Path) -> None:
+    """Where no two models answered the same prompt there is the table, and a note in place of the drawing."""
+    answers: dict[str, dict[str, str | None]] = said("ab")
+    for item in ("i0", "i1"):
+        answers["a"][item], answers["b"][f"i{int(item[1]) + 2}"] = None, None
+    _, section = made(tmp_path, answers)
+    part = part_of(section, "similarity_rouge_l")
+    assert (part.chart, part.alt, part.frame["mean"].to_list()) == (None, "", [None])
+    assert "no map is drawn" in part.note
+
+
+def test_correlations_with_the_judge_stand_with_their_warnings(tmp_path: Path) -> None:
+    """What is doubtful of an interval is a column of the table."""
+    ratings = {(f"i{k}", model): float(1 + (k * n) % 5) for k in range(4) for n, model in enumerate("abc")}
+    _, section = made(tmp_path, said("abcr"), reference="r", ratings=ratings)  # type: ignore[arg-type]
+    part = part_of(section, "similarity_against_judge")
+    assert [column.key for column in part.columns][-1] == "warning"
+    assert any("few clusters (4)" in (warning or "") for warning in part.frame["warning"])
 
 
 def test_one_model_has_no_map(tmp_path: Path) -> None:

@@ -172,6 +172,26 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         growing.look(alive=False)
 
 
+def test_a_damaged_line_is_read_up_to_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look says the same of it, folds nothing again, and goes on where the line was mended."""
+    log = eventful(tmp_path / "run")
+    path = log.folder / Log.EVENTS.file_name
+    good = path.read_bytes()
+    path.write_bytes(good.replace(b'"event":"stop"', b'"event" "stop"'))
+    growing = GrowingFold(log.folder)
+    with pytest.raises(InputError) as first:
+        growing.look(alive=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(RunState, "apply", lambda *_: pytest.fail("a line was folded again"))
+        for _ in range(2):
+            with pytest.raises(InputError) as again:
+                growing.look(alive=False)
+            assert str(again.value) == str(first.value)
+    path.write_bytes(good)
+    assert not growing.look(alive=False)
+    assert told(growing.state) == told(fold(log.folder))
+
+
 def test_a_reading_can_be_abandoned(tmp_path: Path) -> None:
     """It ends at the next line."""
     growing = GrowingFold(eventful(tmp_path / "run").folder)

@@ -1,7 +1,10 @@
 """`overnight report` from end to end: where the file goes, what is refused, and whether its numbers are the logs'."""
 
+import html
+import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from tests.harness.loopback import Call, Reply
 from tests.harness.workplace import Workplace, jsonl, line
 
 QUICK = ("--resamples", "100")
+NO_USE = "is for a page that is made: --check makes none; leave one of them out"
 
 
 def answered_at_times(call: Call) -> Reply:
@@ -54,6 +58,9 @@ def test_the_report_of_a_run_goes_into_its_folder(work: Workplace, night: Path) 
         (("night", "-o", "."), ".: is a folder; give the name of a file with -o"),
         (("night", "--pair", "a,b"), "--pair: is for runs of ice, and there is none among these"),
         (("night", "--check", "m.jsonl"), "m.jsonl: is no report that overnight made, or not a whole one"),
+        (("night", "--check", "m.jsonl", "-o", "x.html"), f"-o: {NO_USE}"),
+        (("night", "--check", "m.jsonl", "--figures", "x"), f"--figures: {NO_USE}"),
+        (("night", "--check", "m.jsonl", "--rows", "600"), f"--rows: {NO_USE}"),
         (("night", "--check", "none.html"), "none.html: cannot be read: No such file or directory"),
     ],
 )
@@ -63,6 +70,33 @@ def test_what_cannot_be_done_is_said_in_a_line(work: Workplace, night: Path, arg
     ended = work.overnight("report", *arguments)
     assert (ended.code, ended.error) == (2, said)
     assert sorted(work.folder.rglob("*.html*")) == before
+
+
+def test_a_run_that_cannot_be_written_has_a_report(
+    work: Workplace, night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tables are made elsewhere and go again; without a file to write to, that is said before any work."""
+    may = os.access
+
+    def may_not_write(place: Path, mode: int) -> bool:
+        return may(place, mode) and not (mode & os.W_OK and Path(place).resolve() == night)
+
+    monkeypatch.setattr(os, "access", may_not_write)
+    kept, before = sorted(night.rglob("*")), set(Path(tempfile.gettempdir()).glob("overnight-report-*"))
+    assert work.overnight("report", "night", "-o", "r.html", *QUICK).code == 0
+    assert sorted(night.rglob("*")) == kept
+    assert set(Path(tempfile.gettempdir()).glob("overnight-report-*")) <= before
+    ended = work.overnight("report", "night", *QUICK)
+    assert (ended.code, ended.error) == (2, "night/report.html: cannot be written; give another file with -o")
+
+
+def test_the_page_names_the_commands_as_they_were_given(work: Workplace, night: Path) -> None:
+    """The file and the folders stand in them as on the command line, fit for a shell."""
+    (work.folder / "my pages").mkdir()
+    work.overnight("report", str(night), "-o", "my pages/-r.html", *QUICK)
+    page = html.unescape((work.folder / "my pages" / "-r.html").read_text())
+    assert f"overnight report --check 'my pages/-r.html' {night}</code>" in page
+    assert f"<code>overnight view {night}</code>" in page
 
 
 def test_a_report_is_what_the_logs_come_to(work: Workplace, night: Path) -> None:

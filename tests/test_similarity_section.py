@@ -233,7 +233,23 @@ def test_likeness_to_the_reference_follows_the_judge(tmp_path: Path) -> None:
     follows = found.tables["follows_judge"].filter(granularity="ROUGE-L")
     assert follows["estimate"].to_list() == pytest.approx([1.0] * 4)
     assert follows["points"].to_list() == [18, 18, 3, 3]
+    limits = found.tables["follows_judge"].select("low", "high").drop_nans().to_numpy()
+    assert limits.size
+    assert (abs(limits) <= 1).all()
     assert "similarity to the reference (ref)" in shown(found)
+
+
+def test_three_prompts_have_a_correlation_and_no_interval(tmp_path: Path) -> None:
+    """An interval over so few would be a guess: limits are not defined, and the warning says why."""
+    models = ("a", "b", "ref")
+    said = {model: {f"i{k}": " ".join("abcdefgh"[: 3 + k + 2 * n]) for k in range(3)} for n, model in enumerate(models)}
+    ratings = {(f"i{k}", model): float(1 + k + n) for k in range(3) for n, model in enumerate(models[:2])}
+    follows = report(tmp_path, said, reference="ref", ratings=ratings).tables["follows_judge"]
+    known = follows.filter(pl.col("estimate").is_not_nan())
+    assert known.height
+    assert known["low"].is_nan().all()
+    assert known["high"].is_nan().all()
+    assert set(known["warning"]) == {"fewer than 4 prompts: no interval"}
 
 
 @pytest.mark.parametrize(

@@ -170,3 +170,12 @@ def test_a_share_column_keeps_to_shares() -> None:
     assert 0 < share.low < 1 / 15 < share.high
     assert share.high - share.estimate > share.estimate - share.low
     assert share.high > drawn.interval(0).high
+
+
+def test_limits_are_cut_to_what_can_be() -> None:
+    """A correlation's limits lie within -1 and 1; the estimate, and limits that do already, stay."""
+    found = bootstrap(weighted_means(np.array([[0.0, 0.2], [1.0, 0.3], [0.9, 0.2], [1.0, 0.3]])), list(range(4)))
+    assert found.interval(0).high > 1
+    assert found.interval(0).low < 0.2
+    assert found.interval(0, (0.2, 1.0)).ends | {"standard_error": 0} == {"low": 0.2, "high": 1, "standard_error": 0}
+    assert found.interval(1, (-1.0, 1.0)) == found.interval(1)

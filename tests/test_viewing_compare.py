@@ -40,7 +40,7 @@ async def test_two_runs_are_compared_row_by_row(tmp_path: Path) -> None:
         page = await read(viewer, "compare?a=0&b=1")
         rows = links(page, "pair?")
         first = await read(viewer, rows[0])
-        own = [link for link in links(first, "r/0/row/") if link]
+        own = [link for link in links(first, f"r/{viewer.runs.runs[0].key}/row/") if link]
         assert (await viewer.get(own[0])).status == 200
     assert form.texts("option") == ["a", "b"] * 2
     assert [one.text for one in form.all("option") if "selected" in one.attributes] == ["b", "a"]

@@ -20,12 +20,10 @@ from orchestrator.heartbeat import Heartbeat
 from orchestrator.status import Status, read_status
 from orchestrator.viewing import live as live_runs
 from orchestrator.viewing.event_words import last_events
-from orchestrator.viewing.folders import viewed_runs
 from orchestrator.viewing.live_view import view_of
 from outputs.batches import Step
 from outputs.fold import LaneTotals
 from outputs.journal import Log
-from prompts.input_error import InputError
 from tests.harness.attended import Counting, attended
 from tests.harness.command import overnight
 from tests.harness.log_writing import AT, LogWriter
@@ -108,6 +106,21 @@ async def test_a_damaged_log_is_said(tmp_path: Path) -> None:
         assert "errors.jsonl:1" in shown["0.answered"]
 
 
+async def test_a_damaged_log_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until its files change."""
+    log = some_run(tmp_path / "bad")
+    log.raw(Log.ERRORS, b"what is this")
+    async with served(log.folder) as server:
+        first = await server.get("r/0/")
+        with monkeypatch.context() as patched:
+            patched.setattr(live_runs, "GrowingFold", lambda _: pytest.fail("it was read again"))
+            again = await server.get("r/0/")
+        assert (first.status, again.status) == (400, 400)
+        assert "errors.jsonl:1: the log is damaged" in again.text
+        (log.folder / Log.ERRORS.file_name).write_bytes(b"")
+        assert (await server.get("r/0/")).status == 200
+
+
 async def test_names_are_texts(tmp_path: Path) -> None:
     """Of runs, models, reasons and stages: never markup, and what reorders is written out."""
     log = LogWriter(tmp_path / "night").record(name=HOSTILE, job=HOSTILE)
@@ -123,36 +136,6 @@ async def test_names_are_texts(tmp_path: Path) -> None:
             assert "\\u202e" not in text.lower()
             assert ("7*7" in text) == (path != "list.json")
             assert path.endswith(".json") or text.count("</script>") == text.count("<script src=")
-
-
-async def test_the_list_shows_every_run_and_new_ones(tmp_path: Path) -> None:
-    """Their places, which are their addresses, stay; the simulated ones are called so."""
-    some_run(tmp_path / "b")
-    LogWriter(tmp_path / "deep" / "er" / "c").record(simulated=True)
-    async with served(tmp_path) as server:
-        await server.read("r/0/")
-        page = await server.read("")
-        assert re.findall(r'<a href="r/(\d)/">(\w)</a>', page) == [("0", "b"), ("1", "c")]
-        assert page.count("simulated</span>") == 1
-        some_run(tmp_path / "a")
-        page = await server.read("")
-        assert re.findall(r'<a href="r/(\d)/">(\w)</a>', page) == [("0", "b"), ("1", "c"), ("2", "a")]
-        assert json.loads(await server.read("list.json"))["known"].startswith("3 runs")
-
-
-def test_runs_are_named_or_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder twice is one run; what is no run and holds none is refused."""
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="no run found"):
-        viewed_runs([])
-    with pytest.raises(InputError, match="no such run folder"):
-        viewed_runs([Path("nowhere")])
-    some_run(tmp_path / "runs" / "night")
-    assert [run.folder for run in viewed_runs([]).runs] == [Path("runs/night")]
-    assert [run.folder for run in viewed_runs([Path("runs/night"), Path("runs")]).runs] == [Path("runs/night")]
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="not a run folder"):
-        viewed_runs([tmp_path / "empty"])
 
 
 @pytest.fixture

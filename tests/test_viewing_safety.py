@@ -113,6 +113,17 @@ async def test_a_request_from_another_site_is_refused(viewer: Served, site: str)
     assert (await viewer.do({"do": "pause"}, Sec_Fetch_Site=site)).status == 403
 
 
+async def test_a_file_may_lead_to_the_first_page_alone(viewer: Served) -> None:
+    """As that of `--open`: a window goes there; nothing else is asked for from elsewhere."""
+    window = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+    assert (await viewer.get("", **window)).status == 200
+    assert (await viewer.get("r/0/", **window)).status == 403
+    assert (await viewer.get("", **window | {"Sec_Fetch_Dest": "iframe"})).status == 403
+    assert (await viewer.get("", **window | {"Sec_Fetch_Mode": "no-cors"})).status == 403
+    assert (await viewer.get("", **window, Origin="null")).status == 403
+    assert (await viewer.do({"do": "pause"}, 0, **window)).status == 403
+
+
 async def test_our_own_pages_are_let_in(viewer: Served) -> None:
     """As a browser says it of them, and of the address bar."""
     assert (await viewer.get("", Sec_Fetch_Site="none")).status == 200

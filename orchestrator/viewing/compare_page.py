@@ -42,10 +42,10 @@ async def _close(app: web.Application) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an address asks for: two runs, and which of the rows that changed."""
+    """What an address asks for: two runs by their keys, and which of the rows that changed."""
 
-    a: int
-    b: int
+    a: str
+    b: str
     show: str = "all"
     stage: str | None = None
     lane: str | None = None
@@ -57,13 +57,20 @@ class Asked:
         return urlencode({name: value for name, value in told.items() if value is not None}, errors="replace")
 
 
-def read_asked(params: Mapping[str, str]) -> Asked:
-    """Raises InputError, naming the parameter, for what is no number or is not known."""
+def read_asked(params: Mapping[str, str], a: ViewedRun, b: ViewedRun) -> Asked:
+    """What is asked of two runs. Raises InputError, naming the parameter, for what is no number or is not known."""
     show = params.get("show") or "all"
     if show not in SHOWN:
         raise InputError(f"{show[:40]!r} is none of {', '.join(SHOWN)}", field="show")
-    a, b, offset = (whole_number(params, name) for name in ("a", "b", "offset"))
-    return Asked(a, b, show, params.get("stage"), params.get("lane"), offset)
+    return Asked(a.key, b.key, show, params.get("stage"), params.get("lane"), whole_number(params, "offset"))
+
+
+def run_at(request: web.Request, side: str) -> ViewedRun:
+    """The run that is asked for as `a` or `b`. Raises HTTPNotFound."""
+    run = request.app[RUNS].get(request.query.get(side, ""))
+    if run is None:
+        raise web.HTTPNotFound(reason="no such run")
+    return run
 
 
 def whole_number(params: Mapping[str, str], name: str) -> int:
@@ -76,30 +83,29 @@ def whole_number(params: Mapping[str, str], name: str) -> int:
 
 async def compare(request: web.Request) -> web.StreamResponse:
     """The page; without two runs in its address, a form to choose them."""
-    runs = request.app[RUNS]
     if "a" not in request.query or "b" not in request.query:
-        chosen = whole_number(request.query, "a")
-        other = next((run.number for run in runs.runs if run.number != chosen), chosen)
+        runs = request.app[RUNS].runs
+        chosen = run_at(request, "a") if "a" in request.query else runs[0]
+        other = next((run for run in runs if run is not chosen), chosen)
         return page(request, "compare.html", **_frame(request, chosen, other), asked=None)
-    asked = read_asked(request.query)
-    a, b = runs.get(asked.a), runs.get(asked.b)
-    if a is None or b is None:
-        raise web.HTTPNotFound(reason="no such run")
+    a, b = run_at(request, "a"), run_at(request, "b")
+    asked = read_asked(request.query, a, b)
     known = await request.app[COMPARISONS].of(a.folder, b.folder, PATIENCE_S)
     if known.fault is not None:
         raise InputError(known.fault)
-    frame = {**_frame(request, asked.a, asked.b), "asked": asked, "a": _about(a), "b": _about(b)}
+    frame = {**_frame(request, a, b), "asked": asked, "a": _about(a), "b": _about(b)}
     if known.document is None:
         raise StillReadingError("the two runs are being compared")
     return page(request, "compare.html", **frame, **_told(known.document), **_changed(known, asked))
 
 
-def _frame(request: web.Request, a: int, b: int) -> dict[str, Any]:
-    return {"runs": [_about(run) for run in request.app[RUNS].runs], "shown": SHOWN, "chosen": {"a": a, "b": b}}
+def _frame(request: web.Request, a: ViewedRun, b: ViewedRun) -> dict[str, Any]:
+    runs = [_about(run) for run in request.app[RUNS].runs]
+    return {"runs": runs, "shown": SHOWN, "chosen": {"a": a.key, "b": b.key}}
 
 
 def _about(run: ViewedRun) -> dict[str, Any]:
-    return {"number": run.number, "name": short(run.label)}
+    return {"key": run.key, "name": short(run.label)}
 
 
 def _told(document: Mapping[str, Any]) -> dict[str, Any]:

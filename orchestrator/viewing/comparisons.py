@@ -6,7 +6,6 @@ What is kept is the document of `overnight compare` and a file of the rows that 
 import asyncio
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections import OrderedDict
@@ -17,12 +16,13 @@ from typing import Any
 import msgspec
 
 from orchestrator.folder_lock import live_pid
+from orchestrator.viewing.child import Child, answer
+from outputs.disk import FULL
 from outputs.journal import Log
 from outputs.run_record import FILE_NAME
 from prompts.input_error import InputError
 
 ROWS, _DOCUMENT = "rows.parquet", "document.json"
-_ROOT = Path(__file__).parents[2]
 _COMMAND = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
 _MOST_KEPT = 8
 _FRESH_S, _FRESH_TIMES = 15.0, 5.0  # of a run that goes on: how long a comparison stands, by what it took
@@ -59,6 +59,7 @@ class Comparisons:
 
     _folder: Path | None = None
     _kept: OrderedDict[tuple[Path, Path], Comparison] = field(default_factory=OrderedDict)
+    _gone: list[Path] = field(default_factory=list)  # folders of those that were replaced or let go
     _made: int = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time: each may take gigabytes
 
@@ -78,25 +79,42 @@ class Comparisons:
         self._made += 1
         made = Comparison(self._folder / str(self._made), state, time.time())
         made.task = asyncio.create_task(self._make(made, a, b))
+        if (replaced := self._kept.get((a, b))) is not None:
+            self._gone.append(replaced.folder)
         self._kept[a, b] = made
-        while len(self._kept) > _MOST_KEPT:
-            _, gone = self._kept.popitem(last=False)
-            if gone.task is not None:
-                gone.task.cancel()
+        self._evict()
         return made
+
+    def _evict(self) -> None:
+        """Let the oldest go that are finished: a page waits for those that are not."""
+        finished = [pair for pair, one in self._kept.items() if one.task is None]
+        for pair in finished[: max(0, len(self._kept) - _MOST_KEPT)]:
+            self._gone.append(self._kept.pop(pair).folder)
 
     async def _make(self, made: Comparison, a: Path, b: Path) -> None:
         async with self._turn:
-            made.folder.mkdir(parents=True)
             begun = time.monotonic()
             try:
+                made.folder.mkdir(parents=True)
                 await _run(a, b, made.folder)
-                found = msgspec.json.decode((made.folder / _DOCUMENT).read_bytes())
-                made.document, made.fault = found.get("document"), found.get("fault")
-            except (OSError, msgspec.MsgspecError):
-                made.fault = "the comparison could not be made"
+                made.document = msgspec.json.decode((made.folder / _DOCUMENT).read_bytes())
+            except InputError as error:
+                made.fault = str(error)
+            except OSError as error:
+                made.fault = "the disk is full" if error.errno in FULL else f"{error.strerror or error}"
+            except msgspec.MsgspecError as error:
+                made.fault = f"the comparison could not be made: {error}"
             made.took = time.monotonic() - begun
         made.task = None
+        if made.fault is not None:  # a part of it, perhaps on a full disk
+            self._gone.append(made.folder)
+        await self._remove_gone()
+
+    async def _remove_gone(self) -> None:
+        """Not before what takes their place is made: a page may have read them still."""
+        gone, self._gone = self._gone, []
+        for folder in gone:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def close(self) -> None:
         """End what is being made, and remove all."""
@@ -122,40 +140,26 @@ def _state(folder: Path) -> tuple[object, ...]:
 
 
 async def _run(a: Path, b: Path, place: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", _COMMAND),  # -P: nothing is imported from where the user stands
-        *(str(path.resolve()) for path in (a, b, place)),
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is the server's, which ends it
-    )
-    try:
-        await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    await Child(_COMMAND, tuple(str(path.resolve()) for path in (a, b, place))).told()
 
 
 def main(first: str, second: str, place: str) -> None:
-    """Compare two run folders, and put what was found, or why there is nothing, into the folder `place`."""
+    """As a process of its own: compare two run folders, and put what was found into the folder `place`."""
+    answer(lambda: _compare(Path(first), Path(second), Path(place)))
+
+
+def _compare(first: Path, second: Path, folder: Path) -> str:
     from outputs.changed_rows import changed_rows
     from outputs.comparing import compare_runs
     from outputs.comparison_page import notes
     from outputs.tables.several import load_runs
 
-    folder = Path(place)
-    try:
-        both = [Path(first), Path(second)]
-        a, b = load_runs(both, None if all(map(_may_have_tables, both)) else folder / "tables")
-        document = compare_runs(a, b).document
-        changed_rows(a, b).write_parquet(folder / ROWS)
-        found: dict[str, Any] = {"document": {**document, "notes": list(notes(document))}}
-    except InputError as error:
-        found = {"fault": str(error)}
-    (folder / _DOCUMENT).write_bytes(msgspec.json.encode(found))
+    both = [first, second]
+    a, b = load_runs(both, None if all(map(_may_have_tables, both)) else folder / "tables")
+    document = compare_runs(a, b).document
+    changed_rows(a, b).write_parquet(folder / ROWS)
+    (folder / _DOCUMENT).write_bytes(msgspec.json.encode({**document, "notes": list(notes(document))}))
+    return ""
 
 
 def _may_have_tables(run: Path) -> bool:

@@ -1,6 +1,10 @@
-"""The runs that are viewed: their place in the list is their name in addresses, and stays."""
+"""The runs that are viewed. In addresses a run has a key made of what was asked, so that links last: its place in the
+list is another one as soon as other runs are viewed.
+"""
 
-from collections import OrderedDict
+import hashlib
+import os
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,25 +17,23 @@ from outputs.run_record import FILE_NAME, RunRecord, read_run_record
 from prompts.input_error import InputError
 
 _DEEPEST = 3  # folders below the one that runs are looked for in
+_KEY_DIGITS = 10  # more than a place has
 
 
 @dataclass(slots=True)
 class ViewedRun:
-    """One run. `number` is its place in the list, from 0."""
+    """One run. `number` is its place in the list, from 0; `label` what it is called before its record is read."""
 
     number: int
+    key: str
     folder: Path
+    label: str
     watched: WatchedRun
     rows: RunRows
 
     def record(self) -> RunRecord:
         """What was asked. Raises InputError where the folder is no run any more."""
         return read_run_record(self.folder)
-
-    @property
-    def label(self) -> str:
-        """What it is called before its record is read."""
-        return self.folder.name or str(self.folder)
 
 
 @dataclass(slots=True)
@@ -42,19 +44,31 @@ class ViewedRuns:
     below: Sequence[Path] = ()
     readers: Readers = field(default_factory=Readers)
     open_rows: OrderedDict[Path, RunRows] = field(default_factory=OrderedDict)
+    _known: set[str] = field(default_factory=set)  # where the folders really are, however they are spelled
+    _keys: Counter[str] = field(default_factory=Counter)
 
     def look(self) -> None:
         """Look for new runs."""
-        known = {run.folder for run in self.runs}
         for folder in self.below:
             for found in find_runs(folder):
-                if found not in known:
-                    self.add(found)
+                self.add(found)
+        if not all(run.label for run in self.runs):
+            for run, label in zip(self.runs, labels([run.folder for run in self.runs]), strict=True):
+                run.label = label
 
     def add(self, folder: Path) -> None:
-        """Put a run at the end."""
+        """Put a run at the end, unless it is there. It has a label after the next `look`."""
+        real = os.path.realpath(folder)
+        if real in self._known:
+            return
+        self._known.add(real)
         watched, rows = WatchedRun(folder, self.readers), RunRows(folder, self.open_rows)
-        self.runs.append(ViewedRun(len(self.runs), folder, watched, rows))
+        self.runs.append(ViewedRun(len(self.runs), self._new_key(folder), folder, "", watched, rows))
+
+    def _new_key(self, folder: Path) -> str:
+        key = key_of(folder)
+        self._keys[key] += 1
+        return key if self._keys[key] == 1 else f"{key}-{self._keys[key]}"
 
     async def close(self) -> None:
         """Read and make no further."""
@@ -63,22 +77,72 @@ class ViewedRuns:
             await run.rows.end()
         self.readers.close()
 
-    def get(self, number: int) -> ViewedRun | None:
-        """The run at this place."""
-        return self.runs[number] if number < len(self.runs) else None
+    def get(self, name: str) -> ViewedRun | None:
+        """The run of this key; of fewer digits than a key has, the one at this place."""
+        if name.isascii() and name.isdigit() and len(name) < _KEY_DIGITS:
+            return self.runs[int(name)] if int(name) < len(self.runs) else None
+        return next((run for run in self.runs if run.key == name), None)
+
+
+def key_of(folder: Path) -> str:
+    """What a run is known by wherever it lies: what was asked, and when; where that cannot be read, by its folder."""
+    told: tuple[str, ...]
+    try:
+        record = read_run_record(folder)
+        told = record.job, record.created_at, record.source.sha256, record.name
+    except InputError:
+        told = (os.path.realpath(folder),)
+    return hashlib.sha256("\0".join(told).encode("utf-8", "surrogatepass")).hexdigest()[:_KEY_DIGITS]
+
+
+def labels(folders: Sequence[Path]) -> list[str]:
+    """The folders' names; of those that have the same name so much of the way to them that they differ."""
+    parts = [Path(os.path.abspath(folder)).parts for folder in folders]
+    shown = [1] * len(parts)
+    while True:
+        found = [str(Path(*all_[-count:])) for all_, count in zip(parts, shown, strict=True)]
+        often = Counter(found)
+        longer = [n for n, name in enumerate(found) if often[name] > 1 and shown[n] < len(parts[n])]
+        if not longer:
+            return found
+        for n in longer:
+            shown[n] += 1
 
 
 def find_runs(folder: Path, depth: int = _DEEPEST) -> Iterator[Path]:
-    """The run folders in a folder and below, by name; nothing is looked for inside of a run."""
+    """The run folders in a folder and below, by name; nothing is looked for inside of a run.
+
+    A folder that may not be looked into is one of them: it may be a run, and the list says that it cannot be read.
+    """
     try:
-        inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError:
         return
     for path in inside:
-        if (path / FILE_NAME).is_file():
+        if _is_run(path):
             yield path
         elif depth > 1:
             yield from find_runs(path, depth - 1)
+
+
+def _is_run(folder: Path) -> bool:
+    if _is_closed(folder):
+        return True
+    try:
+        return (folder / FILE_NAME).is_file()
+    except OSError:
+        return False
+
+
+def _is_closed(folder: Path) -> bool:
+    """Whether it may not be looked into."""
+    try:
+        (folder / FILE_NAME).stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def viewed_runs(given: Sequence[Path], default: Path = Path("runs")) -> ViewedRuns:
@@ -88,10 +152,10 @@ def viewed_runs(given: Sequence[Path], default: Path = Path("runs")) -> ViewedRu
     """
     viewed = ViewedRuns(below=[] if given else [default])
     for folder in given:
-        if (folder / FILE_NAME).exists() or not any(find_runs(folder)):
-            read_run_record(folder)
-            if all(run.folder != folder for run in viewed.runs):
-                viewed.add(folder)
+        if _is_run(folder) or not any(find_runs(folder)):
+            if not _is_closed(folder):
+                read_run_record(folder)
+            viewed.add(folder)
         else:
             viewed.below = [*viewed.below, folder]
     viewed.look()
@@ -105,7 +169,7 @@ RUNS: web.AppKey[ViewedRuns] = web.AppKey("runs", ViewedRuns)
 
 def run_of(request: web.Request) -> ViewedRun:
     """The run that an address names. Raises HTTPNotFound."""
-    run = request.app[RUNS].get(int(request.match_info["run"]))
+    run = request.app[RUNS].get(request.match_info["run"])
     if run is None:
         raise web.HTTPNotFound(reason="no such run")
     return run

@@ -17,6 +17,7 @@ from outputs.growing_fold import GrowingFold
 from outputs.journal import Log
 from outputs.run_record import FILE_NAME, read_run_record
 from outputs.tables.extent import extent
+from prompts.input_error import InputError
 
 _FRESH_S = 0.8  # several pages share what was read in this time
 _LONG_BYTES = 64 << 20  # of a log
@@ -54,6 +55,7 @@ class WatchedRun:
         self._readers = readers
         self._fold: GrowingFold | None = None
         self._rested: tuple[object, Status] | None = None  # the folder's files, and the status by them
+        self._damage: tuple[object, InputError] | None = None  # the files of a log that cannot be read, and why
         self._coverage: float | None = None
         self._view: LiveView | None = None
         self._asked_at = 0.0  # nothing that was seen before counts as fresh
@@ -130,11 +132,16 @@ class WatchedRun:
         if self._rested is not None and self._rested[0] == files:
             self._coverage = coverage_of(self.folder) if self._coverage is None else self._coverage
             return self._rested[1], {}
+        if self._damage is not None and self._damage[0] == files:
+            raise self._damage[1].with_traceback(None)
         record = read_run_record(self.folder)
         self._fold = self._fold or GrowingFold(self.folder)
         try:
             self._fold.look(alive=False)
             status = status_of(self.folder, record, None, self._fold.state, 0.0)
+        except InputError as error:
+            self._damage = files, error
+            raise
         finally:
             self._fold = None
         self._rested, self._coverage = (files, status), coverage_of(self.folder)
@@ -142,7 +149,10 @@ class WatchedRun:
 
 
 def _is_long(folder: Path) -> bool:
-    return sum(size for size, _ in extent(folder).values()) > _LONG_BYTES
+    try:
+        return sum(size for size, _ in extent(folder).values()) > _LONG_BYTES
+    except OSError:  # whoever reads it says so
+        return False
 
 
 def _files(folder: Path) -> tuple[object, ...]:

@@ -16,12 +16,13 @@ from orchestrator.viewing.compare_page import (
     changed_of,
     pair_link,
     read_asked,
+    run_at,
     signed,
     whole_number,
 )
 from orchestrator.viewing.compared_texts import Column, Pair, pair_of
 from orchestrator.viewing.excerpts import Excerpt, Sheet, short
-from orchestrator.viewing.folders import RUNS, ViewedRun
+from orchestrator.viewing.folders import ViewedRun
 from orchestrator.viewing.pages import page
 from orchestrator.viewing.row_view import texts_of, why_of
 from outputs.browsing.one_row import RowDetail, read_row
@@ -37,10 +38,8 @@ def add_routes(app: web.Application) -> None:
 
 async def pair(request: web.Request) -> web.Response:
     """The page; its address names both runs and both rows, and the place among the rows that changed."""
-    asked, runs = read_asked(request.query), request.app[RUNS]
-    a, b = runs.get(asked.a), runs.get(asked.b)
-    if a is None or b is None:
-        raise web.HTTPNotFound(reason="no such run")
+    a, b = run_at(request, "a"), run_at(request, "b")
+    asked = read_asked(request.query, a, b)
     numbers = [whole_number(request.query, f"request_{side}") for side in "ab"]
     opened = [await run.rows.opened() for run in (a, b)]
     both = [await asyncio.to_thread(read_row, one.run, number) for one, number in zip(opened, numbers, strict=True)]

@@ -4,21 +4,15 @@ A large run takes a minute and a gigabyte: neither is for the process that serve
 """
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
 from pathlib import Path
 
+from orchestrator.viewing.child import Child, answer
 from outputs.browsing.making import browse_table
-from outputs.disk import FULL
 from outputs.tables.extent import extent
 from outputs.tables.loading import load_run, tables_as_made
 from outputs.tables.made import MADE
-from prompts.input_error import InputError
 
 _SHORT_BYTES = 16 << 20  # of the log
-_ROOT = Path(__file__).parents[2]
 _COMMAND = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
 _PASSES = 2.0  # over the log: it is folded, and then read
 
@@ -29,7 +23,7 @@ class Making:
     def __init__(self, folder: Path, out: Path | None) -> None:
         self.folder, self.out = folder, out
         self._bytes = sum(size for size, _ in extent(folder).values())
-        self._child: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
 
     async def run(self) -> Path:
         """Make them; returns the folder of the tables. Raises InputError."""
@@ -38,28 +32,9 @@ class Making:
         return await self._made_by_another()
 
     async def _made_by_another(self) -> Path:
-        arguments = [str(self.folder.resolve()), "" if self.out is None else str(self.out.resolve())]
-        paths = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-        child = self._child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-P", "-c", _COMMAND, *arguments),
-            env={**os.environ, "PYTHONPATH": paths},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # with what it starts itself, it is a group that can be ended
-        )
-        try:
-            told, _ = await child.communicate()
-        finally:
-            if child.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
-                await child.wait()
-        text = told.decode("utf-8", "surrogateescape").removesuffix("\n")
-        if child.returncode == 0:
-            return Path(text)
-        raise InputError(text or "its tables could not be made: `overnight tables` says why", file=self.folder)
+        out = "" if self.out is None else str(self.out.resolve())
+        self._child = Child(_COMMAND, (str(self.folder.resolve()), out))
+        return Path(await self._child.told())
 
     @property
     def pid(self) -> int | None:
@@ -76,10 +51,10 @@ class Making:
 
     def _share(self) -> float:
         """By what the other process has read of the files, where the system tells."""
-        if self._child is None or not self._bytes:
+        if self.pid is None or not self._bytes:
             return 0.0
         try:
-            told = Path(f"/proc/{self._child.pid}/io").read_text()
+            told = Path(f"/proc/{self.pid}/io").read_text()
             read = int(told.split("rchar:")[1].split()[0])
         except (OSError, IndexError, ValueError):
             return 0.0
@@ -96,11 +71,4 @@ def make(folder: Path, out: Path | None) -> Path:
 
 def main(folder: str, out: str) -> None:
     """As a process of its own: the folder of the tables, or what is wrong, on standard output."""
-    try:
-        sys.stdout.write(f"{make(Path(folder), Path(out) if out else None)}\n")
-    except InputError as error:
-        sys.stdout.write(f"{error}\n")
-        raise SystemExit(2) from None
-    except OSError as error:
-        sys.stdout.write("the disk is full\n" if error.errno in FULL else f"{error.strerror or error}\n")
-        raise SystemExit(8) from None
+    answer(lambda: str(make(Path(folder), Path(out) if out else None)))

@@ -35,8 +35,9 @@ async def list_json(request: web.Request) -> web.Response:
 
 
 def _known(found: Sequence[Mapping[str, Any]]) -> str:
-    """What a page is loaded anew for: how many runs there are, and of how many the name is known."""
-    return f"{len(found)} runs, {sum(bool(one['job']) for one in found)} read"
+    """What a page is loaded anew for: how many runs there are, of how many the name is known, and which they are."""
+    keys = " ".join(one["key"] for one in found)
+    return f"{len(found)} runs, {sum(bool(one['job']) for one in found)} read: {keys}"
 
 
 async def _looked(runs: ViewedRuns) -> list[dict[str, Any]]:
@@ -58,4 +59,4 @@ def _entry(run: ViewedRun) -> dict[str, Any]:
 
 def _told(run: ViewedRun, facts: Mapping[str, str]) -> dict[str, Any]:
     told = {name: facts.get(name, "") for name in _FACTS}
-    return {"number": run.number, "name": run.label, "job": "", "simulated": False, "facts": told}
+    return {"number": run.number, "key": run.key, "name": run.label, "job": "", "simulated": False, "facts": told}

@@ -92,11 +92,18 @@ def refusal(request: web.Request, token: str, hosts: frozenset[str]) -> web.Resp
 
 def _of_another_site(request: web.Request, origin: str) -> web.Response | None:
     headers = request.headers
-    if any(one not in _OURS for one in headers.getall("Sec-Fetch-Site", [])):
+    if any(one not in _OURS for one in headers.getall("Sec-Fetch-Site", [])) and not _is_opened(request):
         return _refused(HTTPStatus.FORBIDDEN, "opened from another page: put the address into the address bar yourself")
     if any(one.lower() != origin for one in headers.getall("Origin", [])):
         return _refused(HTTPStatus.FORBIDDEN, "asked for by a page of another origin")
     return None
+
+
+def _is_opened(request: web.Request) -> bool:
+    """Whether a window is led to the first page, as by the file that `--open` gives to a browser."""
+    told = [request.headers.getall(name, []) for name in ("Sec-Fetch-Mode", "Sec-Fetch-Dest")]
+    first = request.raw_path.count("/") == 2 and request.raw_path.endswith("/")
+    return request.method == "GET" and first and told == [["navigate"], ["document"]]
 
 
 def _not_ours_to_do(request: web.Request) -> web.Response | None:

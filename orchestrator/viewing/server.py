@@ -1,6 +1,6 @@
 """The viewer's server: which address leads where, on loopback only.
 
-A module of pages has `add_routes(app)`, which adds its routes below BASE and RUN: RUN has the run's place, which
+A module of pages has `add_routes(app)`, which adds its routes below BASE and RUN: RUN has the run's key, which
 `folders.run_of` reads; no address has anything else but numbers and names of ours.
 """
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import html
 import os
 import signal
 import socket
 import sys
+import tempfile
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import orjson
@@ -17,6 +19,10 @@ from orchestrator.viewing.safety import checked_token, new_token
 from orchestrator.viewing.server import listen, serving
 
 TOKEN_FROM = "OVERNIGHT_VIEW_TOKEN"
+_LEADING = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>overnight view</title><meta name="referrer" content="no-referrer">
+<meta http-equiv="refresh" content="0; url={url}"></head><body><p><a href="{url}">The runs</a></p></body></html>
+"""
 
 
 def view_command(given: Sequence[Path], *, port: int, opens: bool | None, as_json: bool) -> None:
@@ -33,9 +39,23 @@ async def _serve(runs: ViewedRuns, token: str, at: socket.socket, *, opens: bool
     _on_signals(lambda: loop.call_soon_threadsafe(ended.set))
     async with serving(runs, token, at) as url:
         _tell(url, at.getsockname()[1], len(runs.runs), as_json=as_json)
-        if opens:
-            loop.run_in_executor(None, webbrowser.open, url)
-        await ended.wait()
+        with contextlib.ExitStack() as stack:
+            if opens:
+                loop.run_in_executor(None, webbrowser.open, stack.enter_context(leading_to(url)).as_uri())
+            await ended.wait()
+
+
+@contextlib.contextmanager
+def leading_to(url: str) -> Iterator[Path]:
+    """A page that leads to the address, which only this user may read, while the block lasts.
+
+    The arguments of a browser's process are for all users to read: the token must not stand in them.
+    """
+    with tempfile.TemporaryDirectory(prefix="overnight-view-", ignore_cleanup_errors=True) as name:
+        page, told = Path(name) / "open.html", html.escape(url)
+        page.touch(mode=0o600)
+        page.write_text(_LEADING.format(url=told), encoding="utf-8")
+        yield page
 
 
 def _on_signals(end: Callable[[], object]) -> None:

@@ -9,7 +9,7 @@ from outputs.figures import theme
 from outputs.figures.marks import chart_of
 
 _DARK_FROM = 0.7  # of the way from the lowest to the highest colour, where light ink reads better
-_LONGEST_LABEL, _LONGEST_SLANTED = 300, 180
+_LONGEST_LABEL, _LONGEST_SLANTED = 300, 300
 _LONGEST_BAR, _SHORTEST_BAR = 180, 80  # of the legend
 _WIDE = 0.1
 _NARROW = 34  # of a cell, below which its text is small
@@ -17,15 +17,23 @@ _Cells = Sequence[Mapping[str, Any]]
 
 
 def heat(
-    cells: _Cells, xs: Sequence[str], ys: Sequence[str], legend: str, *, cell: int, slanted: bool = False
+    cells: _Cells,
+    xs: Sequence[str],
+    ys: Sequence[str],
+    legend: str,
+    *,
+    cell: int,
+    slanted: bool = False,
+    most: float | None = None,
 ) -> alt.LayerChart:
     """`cells` (x, y, value, text): None as a value is n/a, and an empty text is not written; `cell` is their width.
 
-    Colours run from the least to the greatest value that is there. Names above that are longer than a cell are slanted.
+    Colours run from the least to the greatest value that is there, or to `most`, the greatest that can be. Names above
+    that are longer than a cell are slanted.
     """
     known = [dict(one) for one in cells if one["value"] is not None]
     unknown = chart_of([dict(one) for one in cells if one["value"] is None])
-    stops = _stops([one["value"] for one in known])
+    stops = _stops([one["value"] for one in known], most)
     inked = [{**one, "ink": _ink(one["value"], stops)} for one in known]
     places = {"x": _x(xs, cell, slanted=slanted), "y": _y(ys)}
     size = 9 if cell < _NARROW else 11
@@ -80,10 +88,15 @@ def digits_for(span: float) -> int:
     return 2 if span > _WIDE else 3 if span > _WIDE / 10 else 4
 
 
-def _stops(values: Sequence[float]) -> list[float]:
-    """A value for each colour of the theme, from the least to the greatest."""
-    low, high = min(values, default=0.0), max(values, default=1.0)
-    if low == high:
+def _stops(values: Sequence[float], most: float | None) -> list[float]:
+    """A value for each colour of the theme, from the least to the greatest.
+
+    With `most` a single value says nothing of where to begin: then it is at 0, or at -`most` below that.
+    """
+    low, high = min(values, default=0.0), max(values, default=1.0) if most is None else most
+    if most is not None and (low >= most or len(set(values)) < 2):
+        low = 0.0 if low >= 0 else -most
+    elif low == high:
         low, high = low - 0.5, high + 0.5
     steps = len(theme.HEAT) - 1
     return [low + (high - low) * step / steps for step in range(steps + 1)]

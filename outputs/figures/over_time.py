@@ -38,13 +38,29 @@ def _part(run: LoadedRun, frame: pl.DataFrame, step_ms: int, number: int, *, sev
         Column("all_answers", "in all", Kind.COUNT),
         Column("usd", "settled", Kind.USD),
         Column("all_usd", "in all", Kind.USD),
+        *([Column("all_unpriced", "unpriced in all", Kind.COUNT)] if frame["all_unpriced"][-1] else []),
     ]
-    said = (
-        f"What was there by when, in UTC: answers, which come to {frame['all_answers'][-1]:,}, and USD settled, which "
-        f"come to {frame['all_usd'][-1]:.4g}."
-    )
-    note = f"In steps of {_step_words(step_ms)}; steps in which nothing came are left out."
-    return Part(name, title, frame, columns, (), note, _chart(frame, step_ms), said)
+    note = f"In steps of {_step_words(step_ms)}; steps in which nothing came are left out.{_unpriced_words(frame)}"
+    return Part(name, title, frame, columns, (), note, _chart(frame, step_ms), _sentence(frame))
+
+
+def _sentence(frame: pl.DataFrame) -> str:
+    """What the drawing shows, also of what has no price."""
+    answers, usd, unpriced = frame.select("all_answers", "all_usd", "all_unpriced").row(-1)
+    came = f"What was there by when, in UTC: answers, which come to {answers:,}"
+    if usd is None:
+        return f"{came}. USD settled are n/a: nothing has a known price."
+    left_out = f", without {unpriced:,} that have no known price" if unpriced else ""
+    return f"{came}, and USD settled, which come to {usd:.4g}{left_out}."
+
+
+def _unpriced_words(frame: pl.DataFrame) -> str:
+    usd, unpriced = frame.select("all_usd", "all_unpriced").row(-1)
+    if not unpriced:
+        return ""
+    if usd is None:
+        return " USD: n/a, as nothing has a known price."
+    return " Unpriced: answers, and what was billed without one, of unknown price; they are in no sum of USD."
 
 
 def _step_words(step_ms: int) -> str:
@@ -68,8 +84,17 @@ def _steps(run: LoadedRun) -> tuple[pl.DataFrame, int] | None:
     return sums.with_columns(
         pl.col("end").dt.strftime("%Y-%m-%d %H:%M:%S%.3f" if step < 1000 else "%Y-%m-%d %H:%M:%S").alias("until"),
         pl.col("answers").cum_sum().alias("all_answers"),
-        pl.col("usd").cum_sum().alias("all_usd"),
+        pl.col("unpriced").cum_sum().alias("all_unpriced"),
+        *_usd(sums),
     ), step
+
+
+def _usd(sums: pl.DataFrame) -> list[pl.Expr]:
+    """USD of what has a price; none in all while only what has no price is there, and none at all where nothing has."""
+    some = pl.lit(bool(sums["priced"].sum()))
+    known = (pl.col("priced").cum_sum() > 0) | (pl.col("unpriced").cum_sum() == 0)
+    in_all = pl.col("usd").fill_null(0.0).cum_sum()
+    return [pl.when(some).then("usd").alias("usd"), pl.when(some & known).then(in_all).alias("all_usd")]
 
 
 def _step(first: datetime, last: datetime) -> int:
@@ -93,12 +118,18 @@ def _sums(run: LoadedRun, step: int) -> pl.LazyFrame:
     end = (pl.col("at").dt.epoch("ms") // step + 1) * step
     both = pl.concat([answers, billed]).filter(pl.col("at").is_not_null())
     grouped = both.group_by(end=pl.from_epoch(end, time_unit="ms").dt.replace_time_zone("UTC"))
-    return grouped.agg(answers=pl.col("answer").sum().cast(pl.Int64), usd=pl.col("usd").sum())
+    priced = pl.col("usd").count().cast(pl.Int64)
+    return grouped.agg(
+        answers=pl.col("answer").sum().cast(pl.Int64),
+        usd=pl.when(priced > 0).then(pl.col("usd").sum()),
+        priced=priced,
+        unpriced=pl.col("usd").null_count().cast(pl.Int64),
+    )
 
 
 def _start(began: datetime, schema: pl.Schema) -> pl.DataFrame:
     """The line of where all began: nothing yet."""
-    return pl.DataFrame({"end": [began], "answers": [0], "usd": [0.0]}, schema=schema)
+    return pl.DataFrame({"end": [began], "answers": [0], "usd": [0.0], "priced": [0], "unpriced": [0]}, schema=schema)
 
 
 def _chart(frame: pl.DataFrame, step_ms: int) -> Chart:
@@ -122,9 +153,10 @@ def _milliseconds(at: datetime) -> int:
     return round(at.astimezone(UTC).timestamp() * 1000)
 
 
-def _line(times: Sequence[int], values: Sequence[float], title: str, colour: str, form: str) -> alt.Chart:
-    points = [{"at": at, "value": value} for at, value in zip(times, values, strict=True)]
-    top = max(values) or 1
+def _line(times: Sequence[int], values: Sequence[float | None], title: str, colour: str, form: str) -> alt.Chart:
+    known = [(at, value) for at, value in zip(times, values, strict=True) if value is not None]
+    points = [{"at": at, "value": value} for at, value in known]
+    top = max(value for _, value in known) or 1
     axis = alt.Axis(format=form, tickCount=5, labelOverlap=True)
     x = alt.X("at:T", title="time, UTC", scale=alt.Scale(type="utc"), axis=axis)
     y = alt.Y("value:Q", title=title, scale=alt.Scale(domain=[0, top]))

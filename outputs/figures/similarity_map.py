@@ -34,11 +34,14 @@ def _map_part(group: Group, granularity: str, pairs: pl.DataFrame, order: pl.Dat
     place = {model: number for number, model in enumerate(models)}
     rows = [_pair(row, prefix, place, names) for row in pairs.to_dicts()]
     frame = pl.DataFrame(sorted(rows, key=lambda row: (row["row"], row["column"])), infer_schema_length=None)
-    drawn = len(models) <= MOST_DRAWN
+    known = bool(frame["mean"].count())
+    drawn = known and len(models) <= MOST_DRAWN
     told = [over, "Models stand in the order of the clustering: average linkage on 1 - similarity."]
     if drawn and len(models) > MOST_WRITTEN:
         told.append("Values are written below the diagonal.")
-    if not drawn:
+    if not known:
+        told.append("No pair of models has a similarity: no map is drawn.")
+    elif not drawn:
         told.append(f"A map of {len(models)} models would not be read: none is drawn.")
     columns = [
         Column("one", "Model"),
@@ -98,7 +101,7 @@ def _chart(
         for line, column in ((row["row"], row["column"]), (row["column"], row["row"])):
             text = number(row["mean"], digits) if line > column or not small else ""
             cells.append({"x": xs[column], "y": ys[line], "value": row["mean"], "text": text})
-    made = heat(cells, xs, ys, "similarity", cell=_SMALL_CELL if small else _CELL, slanted=not small)
+    made = heat(cells, xs, ys, "similarity", cell=_SMALL_CELL if small else _CELL, slanted=not small, most=1.0)
     joined = order.sort("place")["joined"].drop_nulls().to_list()
     if not joined:
         return made

@@ -72,6 +72,7 @@ def follows_part(group: Group) -> Part | None:
         Column("estimate", "Estimate", Kind.NUMBER, low="low", high="high"),
         Column("points", "Points", Kind.COUNT),
         Column("prompts", "Prompts", Kind.COUNT),
+        *([Column("warning", "Warning")] if frame["warning"].count() else []),
     ]
     note = "Rank correlation of the similarity to the reference with the judge's overall rating, with 95 % intervals."
     title = group.titled("Similarity against the judge")

@@ -20,7 +20,7 @@ def _answers() -> dict[str, pl.Expr]:
         "by_batch": pl.col("batch").count(),
         "duplicates": pl.col("duplicate_of").count(),
         "untold": pl.col("input_tokens").null_count(),
-        **{name: pl.col(name).sum() for name in _TOKENS},
+        **{name: pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()) for name in _TOKENS},  # else nobody told
     }
 
 
@@ -49,7 +49,7 @@ def by_lane(run: LoadedRun) -> pl.DataFrame:
     answers = run.scan("responses").group_by(LANE).agg(**_answers())
     attempts = run.scan("attempts").group_by(LANE).agg(**_attempts())
     joined = answers.join(attempts, on=LANE, how="full", coalesce=True).collect(engine="streaming")
-    filled = joined.with_columns(pl.exclude(LANE).fill_null(0))
+    filled = joined.with_columns(pl.exclude(*LANE, *_TOKENS).fill_null(0))
     lanes = _settled(filled).sort(["settled_usd", *LANE], descending=[True, False, False])
     return lanes.select(
         pl.lit(run.name).alias("run"), pl.concat_str(LANE, separator="/").alias("lane"), pl.exclude(LANE)

@@ -55,9 +55,13 @@ class Wanted:
 
 
 def make_report(
-    folders: Sequence[Path], wanted: Wanted | None = None, out: Path | None = None, say: Say = lambda _: None
+    folders: Sequence[Path],
+    wanted: Wanted | None = None,
+    out: Path | None = None,
+    say: Say = lambda _: None,
+    file: Path = Path("report.html"),
 ) -> Made:
-    """The report of run folders. Their tables are made on the way, in `out` if given.
+    """The report of run folders. Their tables are made on the way, in `out` if given. `file`: where it will be.
 
     Raises InputError for a folder that it cannot read, and for an option of a section that there is none of.
     """
@@ -69,16 +73,16 @@ def make_report(
     say("choosing rows")
     rows = rows_of_sections(found, sections, wanted.rows, wanted.options.seed)
     say("writing the page")
-    return Made(_page(found, sections, rows, wanted), sections, found, len(rows.rows), rows.total)
+    return Made(_page(found, sections, rows, wanted, file), sections, found, len(rows.rows), rows.total)
 
 
-def _page(found: Analysis, sections: Sequence[Section], rows: Rows, wanted: Wanted) -> bytes:
+def _page(found: Analysis, sections: Sequence[Section], rows: Rows, wanted: Wanted, file: Path) -> bytes:
     """The page, with as many of the rows as fit."""
     views = [section_view(section, rows.count) for section in sections]
-    text = _render(found, sections, views, rows, wanted)
+    text = _render(found, sections, views, rows, wanted, file)
     while len(text) > MOST_BYTES and rows.rows:
         rows = rows.fewer(min(0.9, 0.9 * _room(text, rows)))
-        text = _render(found, sections, views, rows, wanted)
+        text = _render(found, sections, views, rows, wanted, file)
     return text
 
 
@@ -89,10 +93,10 @@ def _room(text: bytes, rows: Rows) -> float:
 
 
 def _render(
-    found: Analysis, sections: Sequence[Section], views: Sequence[SectionView], rows: Rows, wanted: Wanted
+    found: Analysis, sections: Sequence[Section], views: Sequence[SectionView], rows: Rows, wanted: Wanted, file: Path
 ) -> bytes:
     names = [_name(run.name) for run in found.runs]
-    folders = " ".join(shlex.quote(_name(run.folder.name or run.name)) for run in found.runs)
+    folders = " ".join(_argument(run.folder) for run in found.runs)
     command = f"overnight view {folders}"
     kept = {"format": FORMAT, "wanted": asdict(wanted), "runs": runs_said(found.runs), "parts": numbers_of(sections)}
     values = {
@@ -107,7 +111,7 @@ def _render(
         "several": len(found.runs) > 1,
         "rows_said": _rows_said(rows),
         "command": command,
-        "check_command": f"overnight report --check report.html {folders}",
+        "check_command": f"overnight report --check {_argument(file)} {folders}",
         "numbers": Markup(embedded(kept)),
         "rows": Markup(embedded(_kept_rows(rows, command))),
         "style": Markup(_asset("style.css")),
@@ -117,6 +121,12 @@ def _render(
     }
     page: str = _template().render(values)
     return page.encode("utf-8", "replace")
+
+
+def _argument(path: Path) -> str:
+    """A path as it was given, for a command line; one that begins with a dash would be taken for an option."""
+    told = plain_text(str(path))
+    return shlex.quote(f"./{told}" if told.startswith("-") else told)
 
 
 def runs_said(runs: Sequence[LoadedRun]) -> list[dict[str, str]]:

@@ -3,11 +3,13 @@
 The judge's value of an answer is that of the page of the judgements: each judge's mean over repeats and orders of its
 ratings of the dimension `overall`, then the mean over judges, of answers that all judges of the run could read; without
 the controls. Two levels: over all answers (a row is a model's answer to a prompt), and over models (their mean
-similarity to the reference against their mean rating, over prompts where all have both). Intervals: prompts are drawn.
+similarity to the reference against their mean rating, over prompts where all have both). Intervals: prompts are drawn;
+of fewer than four there is none, and no limit is beyond what a correlation can be.
 """
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 
@@ -30,6 +32,8 @@ Flags = NDArray[np.bool_]
 OVERALL = "overall"
 _ANSWER = ("dataset", "item", "model")
 FEWEST_MODELS = 3
+FEWEST_PROMPTS = 4  # of an interval
+_RANGE = (-1.0, 1.0)  # of a correlation
 _MOST_WEIGHTS = 2**20  # at a time
 FOLLOWS_SCHEMA: dict[str, type[pl.DataType]] = {
     "granularity": pl.String,
@@ -116,7 +120,7 @@ def follows_judge(
         of_sets, points, prompts = of(similar, judged, both, rows, options)
         for place, (dataset, resampled) in enumerate(zip(set_names(texts.datasets), of_sets, strict=True)):
             for column, (granularity, statistic) in enumerate(product(compared.values, STATISTICS)):
-                interval, size = resampled.interval(column), (points[place], prompts[place])
+                interval, size = _interval(resampled, column), (points[place], prompts[place])
                 cells = (interval.estimate, interval.low, interval.high, *size, _warning(interval, level, *size))
                 found.append((granularity, dataset, level, statistic, *cells, simulated))
     found.sort(key=lambda row: list(compared.values).index(row[0]))
@@ -130,6 +134,15 @@ def _to_reference(cube: Floats, texts: Texts, references: Mapping[str, str]) -> 
     for model, reference in references.items():
         found[:, column[model]] = cube[:, column[model], column[reference]]
     return found
+
+
+def _interval(resampled: Resampled, column: int) -> Interval:
+    """Of a correlation: so few prompts say nothing of how far it may be off."""
+    found = resampled.interval(column, _RANGE)
+    if found.clusters >= FEWEST_PROMPTS or np.isnan(found.low):
+        return found
+    warning = f"fewer than {FEWEST_PROMPTS} prompts: no interval"
+    return replace(found, low=np.nan, high=np.nan, standard_error=np.nan, warning=warning)
 
 
 def _warning(interval: Interval, level: str, points: int, prompts: int) -> str | None:

@@ -6,7 +6,7 @@ interval is made is in `outputs/statistics/intervals.py`.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +57,13 @@ class Resampled:
         """How many clusters there are."""
         return len(self.rows)
 
-    def interval(self, column: int) -> Interval:
-        """Of one column, whatever it is: a mean, a correlation."""
-        return self._interval(float(self.point[column]), self.draws[:, column], self._left(column))
+    def interval(self, column: int, within: tuple[float, float] | None = None) -> Interval:
+        """Of one column, whatever it is: a mean, a correlation; its limits cut to what it can be, `within`."""
+        found = self._interval(float(self.point[column]), self.draws[:, column], self._left(column))
+        if within is None or math.isnan(found.low):
+            return found
+        low, high = (min(max(limit, within[0]), within[1]) for limit in (found.low, found.high))
+        return replace(found, low=low, high=high)
 
     def difference(self, first: int, second: int) -> Interval:
         """Of column `first` minus column `second`, paired."""
