@@ -31,7 +31,7 @@ browser:  ## Debian's Chromium, for the tests that open pages: installed where a
 	else echo "no Chromium, and no apt-get as root to install it with" >&2; exit 1; fi
 
 test: setup  ## hundreds of them start the command, which is there a third sooner where its modules are kept compiled
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist loadfile
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

@@ -24,6 +24,8 @@ from tests.harness.workplace import jsonl
 from tests.test_batch_kills import kill_once
 from tests.test_evaluations_killed import ICE, judgements, requests, write_rse
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "jobs" / "examples"
 SEED = 11
 KILLS = 10

@@ -20,6 +20,8 @@ from tests.harness.asking import Manifest, write_manifest
 from tests.harness.batch_runs import Billed, batches_of, billed, check_accounted, cost_usd, write_priced_catalog
 from tests.harness.command import overnight, run_to_end
 
+pytestmark = pytest.mark.long
+
 KILLS = 50
 SEEDS = 5
 ROWS = 150

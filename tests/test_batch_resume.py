@@ -36,6 +36,8 @@ from tests.harness.batch_sessions import leave_at_provider, leave_when, session
 from tests.harness.command import overnight, run_to_end
 from tests.harness.scripted_openai import Says, Scripted
 
+pytestmark = pytest.mark.long
+
 ROWS = 12
 QUICK: dict[str, Any] = {"answer_tokens": 8, "record": True, "latency_s": 0.002, "batch_s": 0.2}
 SLOW = {**QUICK, "batch_s": 0.7}

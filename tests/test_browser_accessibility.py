@@ -10,7 +10,7 @@ from tests.harness.browser import NARROW, Chromium
 from tests.harness.example_runs import changed_copy, example_report, example_runs
 from tests.harness.viewer import viewing
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 PAGES = {
     "the list": "",
     "a run": "r/0/",

@@ -12,7 +12,7 @@ from tests.harness.hostile_runs import hostile_runs
 from tests.harness.payloads import PAYLOADS
 from tests.harness.viewer import overnight, viewing
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 ROWS = (40, 8, 8, 8)  # of each run that are opened, one after another
 _LONGEST_PAGE = 400_000  # characters that a page shows of a row of 1 MB, with its request and both JSON bodies
 _STEERING = r"/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f]/"

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, expect
 from tests.harness.browser import Chromium, Tab
 from tests.harness.viewer import GoingOn, going_on, viewing
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 @pytest.fixture

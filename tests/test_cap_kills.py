@@ -18,6 +18,8 @@ from tests.harness import log_view
 from tests.harness.billing_server import MODEL, BillingServer, most_usd
 from tests.harness.command import overnight, run_to_end
 
+pytestmark = pytest.mark.long
+
 KILLS = 20
 IN_FLIGHT = 6
 MOST_IN_DOUBT = 0.05  # of the cap: what the kills may leave maybe billed

@@ -11,6 +11,8 @@ from outputs.analysis_options import Options
 from outputs.captions_run import report_captions
 from tests.harness.caption_runs import imported_run
 
+pytestmark = pytest.mark.long
+
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 FLICKR8K, MSVD = DATA / "flickr8k.json", DATA / "MSVD-Eval.json"
 EXPERT = {  # tau-b, tau-c of every rating; tau-c of the ratings' means

@@ -19,6 +19,8 @@ from outputs.journal import Log
 from tests.harness.loopback import Call, Reply
 from tests.harness.workplace import Workplace, line
 
+pytestmark = pytest.mark.long
+
 COMMANDS = (
     "run",
     "resume",

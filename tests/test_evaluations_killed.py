@@ -22,6 +22,8 @@ from tests.harness.asking import Manifest, write_catalog
 from tests.harness.command import run_to_end
 from tests.harness.killing import Kills, Phase, Scene
 
+pytestmark = pytest.mark.long
+
 KILLS = 20
 SEED = 11
 WITH_FAILED_ROWS = 3  # the exit code

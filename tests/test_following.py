@@ -24,6 +24,8 @@ from tests.harness.batch_bench import Bench, Recorder, catalog_of, reserved_usd,
 from tests.harness.fake_batches import FakeOnline, FakeProvider, answer_body, batch_usd
 from tests.harness.time_lapse import run_in_time_lapse
 
+pytestmark = pytest.mark.long
+
 ROWS = 10
 HOUR, NIGHT_S, LATE_S = 3600.0, 1000.0, 720.0
 SHORT_NIGHT = Thresholds(batch_poll_s=5.0, batch_look_s=10.0, batch_cancel_s=600.0, batch_least_s=60.0)

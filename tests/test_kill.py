@@ -9,6 +9,8 @@ from providers.simulator import Simulator, SimulatorSettings
 from tests.harness.asking import write_catalog, write_manifest
 from tests.harness.killing import Phase, Scene, kill_again_and_again
 
+pytestmark = pytest.mark.long
+
 ROWS = 5_000
 CONCURRENCY = 64
 

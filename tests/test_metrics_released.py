@@ -15,6 +15,8 @@ from outputs.metrics.captions import caption_metrics
 from outputs.metrics.meteor import meteor
 from outputs.metrics.tokens import tokenize
 
+pytestmark = pytest.mark.long
+
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 NOT_HERE = f"THE RELEASED CAPTIONS ARE NOT HERE ({DATA}): the published numbers go unchecked"
 needs_msvd = pytest.mark.skipif(not (DATA / "MSVD-Eval.json").exists(), reason=NOT_HERE)

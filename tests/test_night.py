@@ -22,6 +22,8 @@ from tests.harness.log_view import answered
 from tests.harness.time_lapse import run_in_time_lapse
 from tests.harness.workplace import jsonl, line
 
+pytestmark = pytest.mark.long
+
 HOUR = 3600.0
 NIGHT = 1_790_000_000.0  # its begin, in seconds since 1970
 FACTOR = 20_000

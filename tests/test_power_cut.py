@@ -25,6 +25,8 @@ from tests.harness.asking import Manifest, write_catalog, write_manifest
 from tests.harness.broken_disks import PowerCutDisk
 from tests.harness.chain import chain_ids, write_chain_spec
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def no_real_syncs(monkeypatch: pytest.MonkeyPatch) -> None:

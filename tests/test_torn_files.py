@@ -21,6 +21,8 @@ from tests.harness.asking import Manifest, seen_key, write_catalog, write_manife
 from tests.harness.chain import chain_ids, write_chain_spec
 from tests.harness.command import run_to_end
 
+pytestmark = pytest.mark.long
+
 MANIFEST_LOGS = (Log.REQUESTS, Log.ATTEMPTS, Log.RESPONSES, Log.ERRORS, Log.EVENTS)
 TWINS = 4  # the same runs with other rows, so that much can be tried at once
 
