@@ -1,15 +1,19 @@
-"""Fixtures that several test files share."""
+"""What holds for all tests, and fixtures that several test files share."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from outputs.metrics import meteor
 from tests.harness.browser import Chromium, chromium
 from tests.harness.loopback import Loopback
 from tests.harness.workplace import Workplace
+
+settings.register_profile("any machine", deadline=None)  # no test is lost to a machine that is busy
+settings.load_profile("any machine")
 
 
 @pytest.hookimpl(optionalhook=True)
