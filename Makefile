@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo demo-local browser test lint check bench bench-analysis bench-limits bench-million soak clean
+.PHONY: setup demo demo-local browser test lint check bench bench-analysis bench-limits bench-million bench-viewing soak clean
 
 setup: $(VENV)/.ready
 
@@ -64,6 +64,9 @@ bench-analysis: setup  ## the analysis stage: speeds, memory, and how often its 
 
 bench-million: setup  ## a million simulated rows, stopped half way: peak memory, and how soon the resume sends; 4 GB of disk
 	$(BIN)/python benchmarks/million.py
+
+bench-viewing: setup  ## a million simulated rows looked through, and their report, warm and cold: seconds and memory; 5 GB of disk
+	$(BIN)/python benchmarks/viewing.py
 
 bench-limits: setup  ## how much of a limit is used and what is refused: simulated in virtual time, and over HTTP
 	$(BIN)/python benchmarks/limits.py

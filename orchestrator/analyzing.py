@@ -10,6 +10,7 @@ from rich.console import Console
 
 from orchestrator.tables_place import tables_place
 from outputs.analysis_options import Options
+from outputs.statistics.one_thread import multiply_on_one_thread
 
 if TYPE_CHECKING:
     from outputs.report import Report
@@ -21,6 +22,7 @@ def analyze_command(
     folders: Sequence[Path], options: Options | None = None, *, out: Path | None = None, as_json: bool = False
 ) -> None:
     """Compute tables, write them and print them. The tables of several runs go to `out`, by default `analysis`."""
+    multiply_on_one_thread()
     from outputs.analysis import analyze_runs
     from outputs.report import write_tables
 
@@ -35,6 +37,7 @@ def analyze_command(
 
 def compare_command(first: Path, second: Path, options: Options, *, out: Path | None, as_json: bool) -> None:
     """Print what changed between two runs; with `out`, write it there as tables."""
+    multiply_on_one_thread()
     from outputs.comparing import compare_runs
     from outputs.report import write_tables
     from outputs.tables.several import load_runs

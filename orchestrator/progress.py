@@ -103,8 +103,9 @@ def _bounds(engine: Engine) -> str:
     parts = []
     if (cap := engine.budget.caps.run) is not None:
         budget = engine.budget
-        spent, reserved = budget.settled_usd + budget.maybe_usd, budget.reserved_usd
-        parts.append(f"budget: {dollars(spent)} of {dollars(cap)} spent, {dollars(reserved)} reserved")
+        maybe = f"{dollars(budget.maybe_usd)} maybe billed, " if budget.maybe_usd else ""
+        spent, reserved = dollars(budget.settled_usd), dollars(budget.reserved_usd)
+        parts.append(f"budget: {spent} of {dollars(cap)} spent, {maybe}{reserved} reserved")
     if engine.deadline is not None:
         parts.append(f"until {_moment(datetime.fromtimestamp(engine.deadline.at), datetime.now())}")
     return ", ".join(parts)

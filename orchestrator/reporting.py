@@ -13,6 +13,7 @@ import typer
 
 from outputs.analysis_options import Options
 from outputs.disk import FULL, OsDisk
+from outputs.statistics.one_thread import multiply_on_one_thread
 from prompts.input_error import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def report_command(
     as_json: bool,
 ) -> None:
     """Make the page, and the files of `figures`, and say where they are."""
+    multiply_on_one_thread()
     from outputs.report_page.making import Wanted, make_report
 
     place = _place(output, folders)
@@ -107,6 +109,7 @@ def refuse_with_check(given: Mapping[str, object]) -> None:
 
 def check_command(page: Path, folders: Sequence[Path], *, as_json: bool) -> int:
     """Compute a page's tables and figures anew from the logs, say whether they are equal, and return the exit code."""
+    multiply_on_one_thread()
     from outputs.report_page.checking import check_report
 
     found = check_report(page, folders, say=_say)

@@ -138,7 +138,7 @@ def _bounds(status: Status) -> list[str]:
         maybe = sum(lane.maybe_usd for lane in status.lanes)
         caps = {"run": status.caps.run, **status.caps.providers, **status.caps.models}
         told = ", ".join(f"{name} {money(usd)}" for name, usd in caps.items() if usd is not None)
-        texts.append(plain_text(f"budget: {money(spent)} spent, {money(maybe)} maybe spent; caps: {told or 'none'}"))
+        texts.append(plain_text(f"budget: {money(spent)} spent, {money(maybe)} maybe billed; caps: {told or 'none'}"))
     if status.heartbeat is not None and status.heartbeat.rest.get("deadline"):
         texts.append(plain_text(f"deadline: {status.heartbeat.rest['deadline']}"))
     return texts
@@ -173,8 +173,21 @@ def steered_line(folder: Path, answer: dict[str, Any]) -> str:
         parts.append(f"{answer['held']:,} held")
     if answer["stages_paused"]:
         parts.append(f"{len(answer['stages_paused'])} stages paused")
-    spent = money(answer["spent_usd"] + answer["maybe_usd"])
-    parts.append(f"{spent} spent" if answer["cap_usd"] is None else f"{spent} of {money(answer['cap_usd'])} spent")
+    parts += spent_texts(answer["spent_usd"], answer["maybe_usd"], answer["cap_usd"])
     if answer["deadline"]:
         parts.append(f"until {answer['deadline']}")
-    return plain_text(f"{folder}: {answer['state']}, {', '.join(parts)}")
+    line = f"{folder}: {answer['state']}, {', '.join(parts)}"
+    return plain_text(line + cap_words(answer["spent_usd"] + answer["maybe_usd"], answer["cap_usd"]))
+
+
+def spent_texts(spent_usd: float, maybe_usd: float, cap_usd: float | None) -> list[str]:
+    """What is spent, of the cap where there is one; and apart from it what nobody knows. Both count under the cap."""
+    spent = f"{money(spent_usd)} spent" if cap_usd is None else f"{money(spent_usd)} of {money(cap_usd)} spent"
+    return [spent, f"{money(maybe_usd)} maybe billed"] if maybe_usd else [spent]
+
+
+def cap_words(spent_usd: float, cap_usd: float | None) -> str:
+    """What follows where a cap is used up; empty where it is not."""
+    if cap_usd is None or spent_usd < cap_usd:
+        return ""
+    return "; the budget is used up: nothing more is sent but what costs nothing, until it is raised"

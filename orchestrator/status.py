@@ -13,6 +13,7 @@ from orchestrator.caps import caps_in_force
 from orchestrator.estimates.against_actual import compare_estimate
 from orchestrator.folder_lock import live_pid
 from orchestrator.heartbeat import Heartbeat, is_silent, read_heartbeat
+from orchestrator.imported import IMPORT
 from outputs.fold import LaneTotals, RunState, fold
 from outputs.journal import Log
 from outputs.log_reader import read_lines
@@ -59,6 +60,8 @@ class Status:
     batches: tuple[BatchStatus, ...] = ()  # open ones first
     in_batches: int = 0  # rows; none of them is in flight
     via: str | None = None  # how rows travel, as it was said last
+    imported: bool = False  # made elsewhere: nothing of it is ever sent
+    items: int = 0  # that it was made with; all there is of an import without requests
 
     @property
     def unsent(self) -> int:
@@ -133,6 +136,8 @@ def status_of(folder: Path, record: RunRecord, pid: int | None, state: RunState,
         batches=batches_of(state.batches, time.time(), {} if beat is None else beat.rest),
         in_batches=sum(lane.in_batches for lane in lanes),
         via=state.via,
+        imported=record.source.kind == IMPORT,
+        items=record.items,
     )
 
 

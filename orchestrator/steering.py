@@ -119,10 +119,15 @@ class Steering:
             "maybe_usd": budget["maybe_usd"],
             "reserved_usd": budget["reserved_usd"],
             "cap_usd": engine.budget.caps.run,
-            "deadline": None if deadline is None else datetime.fromtimestamp(deadline.at).isoformat(timespec="seconds"),
+            "deadline": None if deadline is None else _moment(deadline.at),
             "concurrency": engine.maker.concurrency,
             "lanes": _lanes(engine),
         }
+
+
+def _moment(at: float) -> str:
+    """By the clock of this computer, with its zone."""
+    return datetime.fromtimestamp(at).astimezone().isoformat(timespec="seconds")
 
 
 def log_caps(engine: Engine, caps: Caps) -> None:

@@ -1,5 +1,7 @@
 """Which rows of two runs of the same questions changed, and how: what `overnight compare` counts, row by row."""
 
+from typing import NamedTuple
+
 import polars as pl
 
 from outputs.comparing import matched
@@ -26,13 +28,41 @@ CHANGED: dict[str, type[pl.DataType]] = {
 }
 
 
-def changed_rows(a: LoadedRun, b: LoadedRun) -> pl.DataFrame:
-    """The rows of both with another answer, score, outcome or state: those whose scores moved most come first.
+CHANGED_SCORES: dict[str, type[pl.DataType]] = {
+    "custom_id_a": pl.String,
+    "stage": pl.String,
+    "model_a": pl.String,  # whose answer was judged, as in `outputs.comparing.SCORES_SCHEMA`
+    "model_b": pl.String,
+    "judge_a": pl.String,
+    "judge_b": pl.String,
+    "dimension": pl.String,
+    "score_a": pl.Float64,
+    "score_b": pl.Float64,
+    "difference": pl.Float64,
+}
+
+
+class Changes(NamedTuple):
+    """What changed: `rows` as in `CHANGED`, and every score that did, as in `CHANGED_SCORES`."""
+
+    rows: pl.DataFrame
+    scores: pl.DataFrame
+
+
+def changes(a: LoadedRun, b: LoadedRun) -> Changes:
+    """The rows of both with another answer, score, outcome or state, and their scores: what moved most comes first.
 
     Raises InputError where the runs have no row in common.
     """
     _, answers, scores = matched(a, b)
-    rows = answers.lazy().join(_moved(scores).lazy(), on="custom_id_a", how="left", maintain_order="left")
+    moved = _moved(scores)
+    return Changes(_rows(a, b, answers, moved), moved)
+
+
+def _rows(a: LoadedRun, b: LoadedRun, answers: pl.DataFrame, moved: pl.DataFrame) -> pl.DataFrame:
+    largest = moved.select("custom_id_a", "dimension", "score_a", "score_b", "difference")
+    largest = largest.unique("custom_id_a", keep="first", maintain_order=True)
+    rows = answers.lazy().join(largest.lazy(), on="custom_id_a", how="left", maintain_order="left")
     for side, run in (("a", a), ("b", b)):
         rows = rows.join(_known(run, side), on=f"custom_id_{side}", how="left", maintain_order="left")
     both = (pl.col("state_a") == "answered") & (pl.col("state_b") == "answered")
@@ -50,17 +80,13 @@ def _changed() -> pl.Expr:
 
 
 def _moved(scores: pl.DataFrame) -> pl.DataFrame:
-    """The score of each row that moved most; of a row that has one in one run alone, that one."""
-    named = scores.select(
-        "custom_id_a",
-        "dimension",
-        score_a="value_a",
-        score_b="value_b",
-        difference=pl.col("value_b") - pl.col("value_a"),
+    """The scores that are others in both, or that one run alone has."""
+    named = scores.with_columns(
+        stage="stage_a", score_a="value_a", score_b="value_b", difference=pl.col("value_b") - pl.col("value_a")
     )
     moved = named.filter(pl.col("score_a").ne_missing(pl.col("score_b")))
-    largest = moved.sort(pl.col("difference").abs(), descending=True, nulls_last=True, maintain_order=True)
-    return largest.unique("custom_id_a", keep="first", maintain_order=True)
+    told = moved.select(pl.col(name).cast(kind) for name, kind in CHANGED_SCORES.items())
+    return told.sort(pl.col("difference").abs(), descending=True, nulls_last=True, maintain_order=True)
 
 
 def _known(run: LoadedRun, side: str) -> pl.LazyFrame:

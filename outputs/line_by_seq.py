@@ -17,23 +17,6 @@ def line_by_seq(path: Path, seq: int) -> bytes | None:
         os.close(fd)
 
 
-def offset_of_seq(path: Path, seq: int) -> int:
-    """Where the first line begins whose seq is this one or a later one. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        low, high = 0, os.fstat(fd).st_size
-        while low < high:
-            start = _start_of_line(fd, (low + high) // 2, low)
-            end, found = _end_of_line(fd, start), _seq_at(fd, start)
-            if end is None or found is None or found >= seq:
-                high = start
-            else:
-                low = end + 1
-        return low
-    finally:
-        os.close(fd)
-
-
 def _bisect(fd: int, seq: int) -> bytes | None:
     low, high = 0, os.fstat(fd).st_size  # a line that starts in here is the one, if any is
     while low < high:

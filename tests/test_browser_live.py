@@ -54,6 +54,18 @@ def test_the_page_of_a_run_follows_it(browser: Chromium, run: GoingOn, home: str
         expect(lane).not_to_have_text(of_lane)
 
 
+def test_counts_of_a_lane_lead_to_their_rows(browser: Chromium, run: GoingOn, home: str) -> None:
+    """Also after the page has put another number in the place of the one that it was loaded with."""
+    with browser.tab() as tab:
+        tab.open(f"{home}r/0/", home)
+        link = tab.page.locator('[data-table="lanes"] a').nth(1)
+        before = link.inner_text()
+        expect(link).not_to_have_text(before)
+        assert link.get_attribute("href") == "rows?lane=lab%2Flab-1&state=answered"
+        link.click()
+        expect(tab.page.locator("table[data-rows] tbody tr").first).to_contain_text("row-")
+
+
 def test_pause_and_resume_by_clicks(browser: Chromium, run: GoingOn, home: str) -> None:
     """Paused, the run calls nobody and says so; resumed, it goes on."""
     with browser.tab() as tab:

@@ -14,6 +14,7 @@ from tests.harness.example_runs import NAMES, example_report, example_runs
 
 pytestmark = pytest.mark.browser
 MOST_BYTES = 5_000_000
+PAPER = 688  # CSS pixels: A4 without its margins
 SECTIONS = {"opening", "judged", "similarity", "ice", "captions", "cost"}
 
 
@@ -106,6 +107,21 @@ def test_rows_are_searched(browser: Chromium, report: Path) -> None:
         expect(tab.page.locator("#rows-list tr")).to_have_count(before)
 
 
+def test_names_are_whole_on_a_telephone(browser: Chromium, report: Path) -> None:
+    """The name of a model or of a request is one line; its table is moved within its own box."""
+    with browser.tab("light", NARROW) as tab:
+        tab.open(f"{report.as_uri()}#rows")
+        tab.page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+        wrapped = tab.page.evaluate(
+            "[...document.querySelectorAll('#rows-list .link, td.s, tbody th.s')].filter(one => {"
+            "if (one.firstChild?.nodeType !== Node.TEXT_NODE) return false;"
+            "const range = document.createRange(); range.selectNodeContents(one.firstChild);"
+            "return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1 })"
+            ".map(one => one.textContent)"
+        )
+        assert wrapped == []
+
+
 def test_it_prints(browser: Chromium, report: Path) -> None:
     """On paper it is dark on white without the links about, and of so many pages as a person prints."""
     with browser.tab("dark") as tab:
@@ -113,6 +129,9 @@ def test_it_prints(browser: Chromium, report: Path) -> None:
         pages = re.findall(rb"/Type\s*/Page\b", tab.page.pdf(format="A4"))
         assert 4 <= len(pages) <= 80
         tab.page.emulate_media(media="print")
+        tab.page.set_viewport_size({"width": PAPER, "height": 1000})
+        tab.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        assert tab.overflow() == 0  # else the browser prints all of it smaller
         assert tab.page.evaluate("getComputedStyle(document.body).color").startswith("rgb(0, 0, 0")
         expect(tab.page.locator("nav")).to_be_hidden()
 

@@ -137,6 +137,11 @@ def test_rows_are_read_by_keys_alone(browser: Chromium, home: str) -> None:
         expect(tab.page.locator("h1")).to_have_text(listed[2])
         tab.press("u")
         expect(tab.page).to_have_url(re.compile(r"rows\?stage=judge"))
+        expect(tab.page.get_by_role("link", name=listed[2], exact=True)).to_be_focused()
+        tab.press("j", "Enter")
+        expect(tab.page.locator("h1")).to_have_text(listed[3])
+        tab.press("u")
+        expect(tab.page.get_by_role("link", name=listed[3], exact=True)).to_be_focused()
         tab.press("/")
         expect(tab.page.get_by_role("searchbox")).to_be_focused()
         tab.press("Escape")
@@ -144,6 +149,36 @@ def test_rows_are_read_by_keys_alone(browser: Chromium, home: str) -> None:
         expect(tab.page.get_by_role("dialog", name="Keys")).to_be_visible()
         tab.press("Escape")
         expect(tab.page.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+
+def test_the_way_back_from_a_deep_page(browser: Chromium, home: str) -> None:
+    """To the same page of rows, filtered as it was, and to the line that was left."""
+    with browser.tab() as tab:
+        rows(tab, home, RSE, "stage=judge&sort=custom_id&limit=25&offset=50")
+        listed = names(tab)
+        tab.page.get_by_role("link", name=listed[20], exact=True).click()
+        expect(tab.page.locator("h1")).to_have_text(listed[20])
+        tab.press("u")
+        expect(tab.page).to_have_url(re.compile(r"stage=judge&sort=custom_id&offset=50&limit=25#row-\d+$"))
+        expect(tab.page.get_by_role("link", name=listed[20], exact=True)).to_be_focused()
+        assert names(tab) == listed
+
+
+def test_what_is_wrong_in_a_form_has_the_focus(browser: Chromium, home: str) -> None:
+    """What was typed stays, to be put right."""
+    with browser.tab() as tab:
+        rows(tab, home, RSE, "stage=judge")
+        tab.page.locator("input[name=score_min]").fill("three")
+        tab.press("Enter")
+        field = tab.page.locator("input[name=score_min]")
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(field).to_be_focused()
+        expect(field).to_have_value("three")
+        tab.forgive("400 (Bad Request)")
+        expect(tab.page.locator("select[name=stage]")).to_have_value("judge")
+        field.fill("3")
+        tab.press("Enter")
+        expect(tab.page.locator("table[data-rows]")).to_be_visible()
 
 
 def test_a_pair_side_by_side(browser: Chromium, home: str) -> None:

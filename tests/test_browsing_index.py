@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outputs.browsing.columns import SORTED, Filter
-from outputs.browsing.index import RowIndex
+from outputs.browsing.index import Beside, RowIndex
 from outputs.browsing.query import Query
-from outputs.browsing.samples import sample, whole_texts
 from outputs.tables.loading import LoadedRun, load_run
 from prompts.input_error import InputError
+from providers.wire import FailureKind
 from tests.harness.log_writing import LogWriter, chat
 
 MODELS = ("a", "Ä", "<script>", "=1+1", "\u202ex", "c,\"d'", "", "p\x00q")
@@ -40,6 +40,7 @@ CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "score": st.sampled_from([0.0, 40.0]),
     "score_min": st.sampled_from([0, 20, 20.5, 60, 61]),
     "score_max": st.sampled_from([-1, 0, 20, 20.5, 60]),
+    "attempt_failure": st.sampled_from(["throttled", "timed_out", "throttled\ntimed_out", "thr", ""]),
     "by_batch": st.booleans(),
     "custom_id": st.sampled_from(["row 3", "ROW 3", ""]),
     "q": st.sampled_from(WORDS),
@@ -62,7 +63,11 @@ def write_rows(folder: Path) -> LoadedRun:
     for number, request in reversed(list(enumerate(requests))):
         if number % 7 == 3:
             continue
-        log.attempt(request)
+        for turn in range(number % 3):
+            kind = FailureKind.TIMED_OUT if turn else FailureKind.THROTTLED
+            log.attempt(request, turn + 1)
+            log.settle(request, turn + 1, kind=kind)
+        log.attempt(request, number % 3 + 1)
         if number % 7 == 5:
             log.fail(request, f"{TEXTS[number % len(TEXTS)]} refused")
             continue
@@ -111,6 +116,8 @@ def selected(row: dict[str, Any], filters: Filter) -> bool:
         elif name in ("score_min", "score_max"):
             score = row["score"]
             holds = score is not None and (score >= value if name == "score_min" else score <= value)
+        elif name == "attempt_failure":
+            holds = value in (row[name] or "").split("\n")
         else:
             holds = row[name] == value or (value == "" and row[name] is None)
         if not holds:
@@ -155,10 +162,11 @@ def test_neighbours_are_the_rows_before_and_after(
     wanted = [row["request"] for row in ordered([row for row in plain if selected(row, query.filters)], query)]
     request = plain[place]["request"]
     if request not in wanted:
-        assert index.neighbours(query, request) == (None, None)
+        assert index.neighbours(query, request) == Beside()
         return
     here = wanted.index(request)
-    before, after = index.neighbours(query, request)
+    before, after, at = index.neighbours(query, request)
+    assert at == here
     assert before == (wanted[here - 1] if here else None)
     assert after == (wanted[here + 1] if here + 1 < len(wanted) else None)
 
@@ -169,6 +177,10 @@ def test_menus_count_each_value_and_lead_to_its_rows(index: RowIndex, plain: lis
         values = index.values(column)
         assert sum(count for _, count in values) == len(plain)
         assert [index.count({column: value}) for value, _ in values] == [count for _, count in values]
+    kinds = dict(index.values("attempt_failure"))
+    assert {*kinds} == {"throttled", "timed_out", ""}
+    assert {kind: index.count({"attempt_failure": kind}) for kind in kinds} == kinds
+    assert index.more("attempt_failure") == 0
     assert index.values("custom_id") == []
     assert index.more("custom_id") == len(plain)
 
@@ -182,18 +194,6 @@ def test_menus_have_the_most_frequent_of_many_values(tmp_path: Path) -> None:
     values = index.values("item")
     assert values == [(f"i{number:03}", 2 if number < 150 else 1) for number in range(200)]
     assert index.more("item") == 100
-
-
-def test_a_sample_has_whole_texts_and_comes_out_the_same_again(run: LoadedRun, index: RowIndex) -> None:
-    """Drawn by its seed from what the filter selects, in the order of the requests."""
-    first, again, other = (sample(run, {"state": "answered"}, seed, 5, index) for seed in (1, 1, 2))
-    assert first == again
-    assert first != other
-    assert first.found == index.count({"state": "answered"})
-    requests = [row["request"] for row in first.rows]
-    assert requests == sorted(requests)
-    assert [row["text"] for row in first.rows] == [whole_texts(run, requests)[one] for one in requests]
-    assert len(sample(run, {"state": "failed"}, 0, 500, index).rows) == index.count({"state": "failed"})
 
 
 def test_a_run_under_another_name_has_that_name_in_its_rows(run: LoadedRun) -> None:

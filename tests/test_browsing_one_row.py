@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from outputs.browsing.making import browse_table
 from outputs.browsing.one_row import read_row
 from outputs.items import Item
 from outputs.journal import Log
@@ -57,7 +58,7 @@ def test_a_judgement_shows_both_sides_as_the_judge_saw_them(tmp_path: Path, swap
         (TESTED, tuple(answers[2:4]), (f"{TESTED} 1", f"{TESTED} 2"), False),
     ]
     assert sides == (wanted[::-1] if swapped else wanted)
-    assert detail.swapped is swapped
+    assert detail.told.swapped is swapped
     assert detail.judgements == ()
     assert detail.item is not None
     assert detail.item.item == "i"
@@ -98,10 +99,73 @@ def test_a_row_has_everything_that_came_of_it(tmp_path: Path) -> None:
     assert detail.answer is not None
     assert detail.answer.line.seq == second
     assert (detail.state, detail.failure, detail.line.custom_id) == ("answered", None, "mine")
-    assert json.loads(detail.raw)["seq"] == request
+    assert detail.line.seq == request
     failed = read_row(load_run(log.folder), other)
     assert failed.failure is not None
     assert [one.message for one in failed.failures] == ["another's", "another's again"]
+
+
+def test_the_failures_of_a_row_are_found_without_reading_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among many lines just its own are decoded, wherever they stand."""
+    log = LogWriter(tmp_path / "run").record()
+    requests = [log.request() for _ in range(300)]
+    for turn in ("first", "second"):
+        for request in requests:
+            log.fail(request, f"{turn} of {request}")
+    run = load_run(log.folder)
+    browse_table(run)
+    monkeypatch.setattr("outputs.log_reader._CHUNK", None)  # no file can be read line by line
+    found = read_row(run, requests[7]).failures
+    assert [one.message for one in found] == [f"first of {requests[7]}", f"second of {requests[7]}"]
+
+
+ELSEWHERE = {
+    "source": "raw.jsonl",
+    "line": 7,
+    "conflict": True,
+    "claim": None,
+    "strict": {"source": "s.csv", "line": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("told", "places", "judged"),
+    [
+        (ELSEWHERE, [("", "raw.jsonl", 7, None), ("strict", "s.csv", 2, None)], {"conflict": True, "claim": None}),
+        ({"source": "m.json", "key": "vid1"}, [("", "m.json", None, "vid1")], {}),
+        ({"source": 7, "line": "x", "conflict": "<b>", "a": [1]}, [], {"conflict": None}),
+        ("x", None, None),
+    ],
+    ids=["ice", "json", "odd", "none"],
+)
+def test_an_imported_row_says_where_it_is_from(tmp_path: Path, told: Any, places: Any, judged: Any) -> None:
+    """File and line, those of its judgements too, and what those found; odd metadata are no crash."""
+    log = LogWriter(tmp_path / "run").record()
+    request = log.request("", {"imported": told})
+    origin = read_row(load_run(log.folder), request).origin
+    if places is None:
+        assert origin is None
+        return
+    assert origin is not None
+    assert [(one.of, one.file, one.line, one.key) for one in origin.places] == places
+    assert origin.judged == judged
+
+
+def test_where_an_answer_was_imported_from_may_stand_in_its_line_alone(tmp_path: Path) -> None:
+    """As of a batch that was imported with its manifest: the request does not say it, what came of it does."""
+    log = LogWriter(tmp_path / "run").record()
+    answered, failed = log.request(), log.request()
+    for request, settle in ((answered, log.answer), (failed, log.fail)):
+        told = msgspec.Raw(b'{"imported":{"source":"out.jsonl","line":%d}}' % request)
+        log.requests[request] = msgspec.structs.replace(log.requests[request], metadata=told)
+        settle(request)
+    run = load_run(log.folder)
+    for request in (answered, failed):
+        origin = read_row(run, request).origin
+        assert origin is not None
+        assert origin.places[0].line == request
 
 
 def test_the_scores_are_those_of_the_table(tmp_path: Path) -> None:
@@ -160,6 +224,17 @@ def test_a_chain_that_bites_its_tail_ends(tmp_path: Path) -> None:
             "", place | {"iteration": iteration, "node": node, "parent": parent, "template_sha256": node}
         )
     assert [one.node for one in read_row(load_run(log.folder), last).ancestry] == ["a", "b"]
+
+
+def test_an_imported_template_is_not_called_a_seed(tmp_path: Path) -> None:
+    """Where nobody said what it was made of, it has no level either."""
+    log = LogWriter(tmp_path / "run").record()
+    place = {"stage": "ask", "target": "t", "tree": 0, "iteration": 1, "question": "q", "node": "n1"}
+    unknown = log.request("", place | {"parent": None, "seed": None, "level": None, "operator": None})
+    seed = log.request("", place | {"node": "s1", "seed": "s1", "iteration": 2})
+    run = load_run(log.folder)
+    levels = [one.level for request in (unknown, seed) for one in read_row(run, request).ancestry]
+    assert levels == [None, 0]
 
 
 def test_an_item_of_a_run_without_requests_is_a_row(tmp_path: Path) -> None:

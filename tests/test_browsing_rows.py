@@ -6,15 +6,18 @@ from typing import Any
 
 import msgspec
 import polars as pl
+import pytest
 
-from outputs.browsing import gathering
+from outputs.browsing import gathering, making
 from outputs.browsing.columns import BROWSE
 from outputs.browsing.index import RowIndex
-from outputs.browsing.making import browse_table
+from outputs.browsing.making import browse_table, rows_meanwhile
 from outputs.browsing.query import Query
 from outputs.items import Item
 from outputs.journal import Log
+from outputs.run_record import Source
 from outputs.tables.loading import load_run
+from providers.wire import Billing
 from tests.harness.log_writing import LogWriter, chat
 
 SCORES = "Accuracy: [[{0}]]\nCompleteness: [[70]]\nConciseness: [[80]]\nRelevance: [[90]]"
@@ -108,6 +111,48 @@ def test_a_search_says_of_each_question_whether_its_answer_was_in_conflict(tmp_p
     }
 
 
+def test_what_its_attempts_met_and_what_they_may_have_cost_is_said_of_a_row(tmp_path: Path) -> None:
+    """Each kind of failure once; attempts that nobody knows of at their reservation, which may be unknown; else 0."""
+    log = LogWriter(tmp_path / "run").record()
+    answered, failed, unpriced, untried, open_ = (log.request() for _ in range(5))
+    for number in (1, 2):
+        log.attempt(answered, number)
+        log.settle(answered, number)
+    log.attempt(answered, 3)
+    log.answer(answered, number=3)
+    log.attempt(failed)
+    log.settle(failed, billing=Billing.MAYBE)
+    log.attempt(failed, 2)
+    log.attempt(failed, 3)
+    log.settle(failed, 3)
+    log.fail(failed)
+    log.attempt(unpriced, reserved_usd=None)
+    log.settle(unpriced, billing=Billing.MAYBE)
+    log.attempt(unpriced, 2)
+    log.settle(unpriced, 2, billing=Billing.MAYBE)
+    log.fail(untried)
+    log.attempt(open_)
+    rows = rows_of(log.folder)
+    told = [(row["attempt_failure"], row["cost_usd"], row["maybe_billed"], row["maybe_usd"]) for row in rows]
+    assert told == [
+        ("throttled", 0.25, 0, 0.0),
+        ("killed\nthrottled", 0.0, 2, 1.0),
+        ("throttled", 0.0, 2, None),
+        (None, 0.0, 0, 0.0),
+        (None, 0.0, 1, 0.5),
+    ]
+
+
+def test_an_imported_row_that_failed_elsewhere_has_no_known_cost(tmp_path: Path) -> None:
+    """It was not this run that paid, or did not pay, for it."""
+    costs = []
+    for kind in ("import", "manifest"):
+        log = LogWriter(tmp_path / kind).record(source=Source(kind, "f.jsonl", "0" * 64))
+        log.fail(log.request())
+        costs += [row["cost_usd"] for row in rows_of(log.folder)]
+    assert costs == [None, 0.0]
+
+
 def test_a_run_without_requests_has_its_items_for_rows(tmp_path: Path) -> None:
     """Imported scores: the first score of each item; of lines of one id the last."""
     log = LogWriter(tmp_path / "run").record()
@@ -155,3 +200,28 @@ def test_the_columns_are_those_that_are_told(tmp_path: Path) -> None:
     table = pl.read_parquet(browse_table(load_run(log.folder)))
     assert dict(table.schema) == {name: pl.Series([], dtype=kind).dtype for name, kind in BROWSE.schema.items()}
     assert json.loads((log.folder / "tables" / "browsing" / "made.json").read_text())["format"]
+
+
+def test_rows_of_a_large_run_are_there_after_the_block_beside_which_they_are_made(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Those of a small one wait until somebody opens them; what cannot be made is told to who opens it."""
+    log = LogWriter(tmp_path / "run").record()
+    log.answer(log.request())
+    run = load_run(log.folder)
+    rows = log.folder / "tables" / "browsing" / "rows.parquet"
+    with rows_meanwhile([run]):
+        pass
+    assert not rows.exists()
+    monkeypatch.setattr(making, "_LARGE", 1)
+    with rows_meanwhile([run]):
+        pass
+    made = rows.stat().st_ino
+    assert browse_table(run).stat().st_ino == made
+    rows.unlink()
+    monkeypatch.setattr(making, "make", lambda *_: 1 / 0)
+    monkeypatch.setattr(making, "_made_by_another", lambda *_: False)
+    with rows_meanwhile([run]):
+        pass
+    with pytest.raises(ZeroDivisionError):
+        browse_table(run)

@@ -62,6 +62,28 @@ def test_pictures_and_clips_are_numbered_over_the_whole_body() -> None:
 
 
 @pytest.mark.parametrize(
+    ("piece", "address"),
+    [
+        ({"type": "image", "source": {"media_type": "image/png", "data": "AA"}}, "data:image/png;base64,AA"),
+        ({"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}, "https://example.org/a.png"),
+        ({"inlineData": {"mimeType": "image/png", "data": "AA"}}, "data:image/png;base64,AA"),
+        ({"inline_data": {"mime_type": "image/png", "data": "AA"}}, "data:image/png;base64,AA"),
+        ({"fileData": {"fileUri": "gs://a"}}, "gs://a"),
+        ({"type": "input_image", "image_url": "data:image/png;base64,AA"}, "data:image/png;base64,AA"),
+        ({"type": "image", "source": 7}, ""),
+        ({"inlineData": {"data": ["x"]}}, "data:;base64,"),
+    ],
+)  # fmt: skip
+def test_pictures_of_other_wire_formats_are_numbered_too(piece: Any, address: str) -> None:
+    """Among those that a chat body names, with their bytes as a data URL."""
+    pieces = [PICTURE, piece, CLIP]
+    body = {"messages": [{"content": pieces}]} if "type" in piece else {"contents": [{"parts": pieces}]}
+    parts = [part for message in read_messages(json.dumps(body).encode()) for part in message.parts]
+    assert [(part.medium, part.address) for part in parts][1] == (1, address)
+    assert [part.medium for part in parts] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"", b"null", b"[1]", b"\xff", b"{}", b'{"messages":7}', b'{"messages":[7,[]]}',

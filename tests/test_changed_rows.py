@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from outputs.changed_rows import changed_rows
+from outputs.changed_rows import changes
 from outputs.tables.loading import LoadedRun
 from tests.harness.table_runs import table_run
 
@@ -37,7 +37,7 @@ def test_the_rows_that_moved_most_come_first(tmp_path: Path) -> None:
     moved = {0: {"x": 1.5, "y": -1.0}, 1: {"x": 4.0}, 2: {"x": 3.0}, 3: {"x": 1.0}}
     a = made(tmp_path / "a", ["t", "t", "t", "t"], same)
     b = made(tmp_path / "b", ["t", "t", "T", "t"], moved)
-    found = changed_rows(a, b)
+    found = changes(a, b).rows
     assert found["custom_id_a"].to_list() == ["q1", "q0", "q2"]
     assert found["dimension"].to_list() == ["x", "y", None]
     assert found["difference"].to_list() == [3.0, -2.0, None]
@@ -49,7 +49,7 @@ def test_a_score_that_one_run_lacks_is_a_change(tmp_path: Path) -> None:
     """It has no difference, which is not 0; and a row that failed in one run has no text to be another."""
     a = made(tmp_path / "a", ["t", "t"], {0: {"x": 1.0}})
     b = made(tmp_path / "b", ["t", None], {0: {"x": None}})
-    found = changed_rows(a, b).to_dicts()
+    found = changes(a, b).rows.to_dicts()
     assert [(row["score_a"], row["score_b"], row["difference"]) for row in found] == [(1.0, None, None), (None,) * 3]
     assert [(row["state_a"], row["state_b"], row["text_changed"]) for row in found] == [
         ("answered", "answered", False),
@@ -60,4 +60,4 @@ def test_a_score_that_one_run_lacks_is_a_change(tmp_path: Path) -> None:
 def test_two_runs_that_are_the_same_have_no_changed_row(tmp_path: Path) -> None:
     """Whatever they hold."""
     runs = [made(tmp_path / name, ["t", None], {0: {"x": 1.0}}) for name in "ab"]
-    assert changed_rows(*runs).height == 0
+    assert changes(*runs).rows.height == 0

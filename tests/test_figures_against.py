@@ -84,11 +84,15 @@ def test_a_model_without_a_number_is_not_drawn_at_0(tmp_path: Path) -> None:
     assert "b" not in written_in(part)
 
 
-def test_a_name_of_both_leads_to_all_its_rows(tmp_path: Path) -> None:
-    """A model that the two call differently is no single set of rows."""
+def test_a_point_leads_to_the_rows_of_both_evaluations(tmp_path: Path) -> None:
+    """Judgements of the model's answers, and questions put to it, by what each of the two calls it."""
     _, section = made(tmp_path, {"a": 1, "b": 3})
     assert section is not None
-    assert list(section.parts[0].filters) == [{"model": name} for name in section.parts[0].frame["model"]]
+    part = section.parts[0]
+    assert list(part.filters) == [{"stage": "judge", "model": name} for name in part.frame["model"]]
+    assert list(part.others) == [{"stage": "ask", "model": name} for name in part.frame["target"]]
+    assert section.parts[-1].filters[0] == {"stage": "judge"}
+    assert section.parts[-1].others[0] == {"stage": "ask"}
 
 
 def test_many_points_have_numbers(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_every_number_leads_to_as_many_rows_as_it_rests_on(work: Workplace) -> N
     assert any("Ratings: constructed" in note for note in section.notes)
     segment = "captions_correlation_segment_per_annotator"
     led = {"captions_metrics", "captions_scores", "captions_dimensions", segment, "captions_calibration"}
-    assert check_rows(section, run) == {*led, "captions_modes"}
+    assert check_rows(section, run) == {*led, "captions_modes", "captions_corpus"}
 
 
 @pytest.mark.parametrize("dataset", ["", "clips"])

@@ -16,7 +16,9 @@ from outputs.figures.parts import Analysis, Filter, Part, Section
 from outputs.judged.panels import ALL_JUDGES, MACRO, POOLED
 from outputs.judged_run import report_judged
 from outputs.report import Report
+from outputs.run_record import PromptRecord
 from outputs.tables.loading import LoadedRun
+from prompts.template import load_prompt
 from tests.harness.drawn import check_part, written_in
 from tests.harness.judgements import Row, grid, judged_run
 
@@ -248,3 +250,46 @@ def test_a_simulated_run_is_labelled(tmp_path: Path, *, simulated: bool) -> None
     section = judged_section(analysis([known]))
     assert section is not None
     assert section.simulated is simulated
+
+
+def test_a_pair_leads_to_the_rows_of_both_models(tmp_path: Path) -> None:
+    """As many judgements are selected on each side as its model has, without those of the control."""
+    found, section = made(tmp_path, two_sets())
+    part = part_of(section, "judged_differences")
+    for row, first, second in zip(part.frame.to_dicts(), part.filters, part.others, strict=True):
+        assert first is not None
+        assert second is not None
+        assert (first["model"], second["model"]) == (row["first"], row["second"])
+        assert [selected(found, first), selected(found, second)] == [24, 24]
+
+
+def test_what_rests_on_all_answers_leads_to_all_of_the_judge(tmp_path: Path) -> None:
+    """Correlations of dimensions, and judges held against each other: those of one judge, and of the other."""
+    found, section = made(tmp_path, [*two_sets(), *two_sets(judge="p/k")])
+    for row, chosen in lines_of(part_of(section, "judged_aspects")):
+        assert selected(found, chosen) == (192 if row["judge"] == ALL_JUDGES else 96)
+    agreement = part_of(section, "judged_agreement")
+    pair = next(place for place, row in enumerate(agreement.frame.to_dicts()) if row["second"])
+    assert [dict(side[pair] or {}) for side in (agreement.filters, agreement.others)] == [
+        {"stage": "judge", "lane": "p/j"}, {"stage": "judge", "lane": "p/k"}
+    ]  # fmt: skip
+
+
+def lines_of(part: Part) -> list[tuple[dict[str, Any], Filter | None]]:
+    return list(zip(part.frame.to_dicts(), part.filters, strict=True))
+
+
+def test_an_interval_beyond_the_scale_stands_and_is_spoken_of(tmp_path: Path) -> None:
+    """The numbers are those of the table; the note names the scale, and the plot has a line at its end."""
+    prompt = load_prompt("rse_judge")
+    name, record = f"{prompt.name}@{prompt.version}", PromptRecord(prompt.name, prompt.version, "0" * 64, prompt.text)
+    rows = grid({"a": [5.0, 5.0, 4.0, 5.0], "b": [1.0, 2.0, 5.0, 3.0]}, prompt=name)
+    found = analysis([numbered(judged_run(tmp_path / "run", rows, prompts=[record]))])
+    section = judged_section(found)
+    assert section is not None
+    table, plot = part_of(section, "judged_means"), part_of(section, "judged_forest")
+    assert table.frame["high"].max() == found.table("means")["high"].max() > 5  # type: ignore[operator]
+    for part in (table, plot):
+        assert "beyond an end of the scale (1 to 5)" in part.note
+    assert plot.chart is not None
+    assert {"at": 5.0} in [row for layer in plot.chart.to_dict()["layer"] for row in layer["data"]["values"]]

@@ -1,10 +1,12 @@
 """How a report opens, and what it says of money, time and failures: each number is that of the rows it names."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
 import polars as pl
 import pytest
 from rich.text import Text
@@ -15,6 +17,7 @@ from outputs.figures.money import money_section
 from outputs.figures.opening import opening_section
 from outputs.figures.parts import Analysis, Part, Section
 from outputs.report import Report
+from outputs.run_record import Source
 from outputs.run_summary import coverage_table
 from outputs.tables.loading import LoadedRun
 from tests.harness.table_runs import table_run
@@ -106,6 +109,49 @@ def test_spend_over_the_night_ends_where_the_night_did(night: LoadedRun) -> None
     assert "Unpriced:" in part.note
 
 
+def imported(number: int, **told: Any) -> dict[str, Any]:
+    """An answer that came elsewhere, at no time that is known: its line has that of the import."""
+    return answer(number, attempts=0, landed_at=EVENING + timedelta(days=9), **told)
+
+
+def test_an_import_has_no_night(tmp_path: Path) -> None:
+    """Nothing is drawn of it over time, which a note says; and the time of its import is not that of an answer."""
+    run = table_run(tmp_path / "r", {"responses": [imported(1), imported(2)], "outcomes": [outcome(1), outcome(2)]})
+    run = replace(run, record=msgspec.structs.replace(run.record, source=Source("import", "old.jsonl", "")))
+    found = analysis(run)
+    section = money_section(found)
+    assert section is not None
+    assert not [part for part in section.parts if "time" in part.name]
+    assert section.notes == ["Over time: r is not drawn; it was imported, and when its answers came is not known."]
+    dates = part_of(opening_section(found), "dates")
+    assert dates.frame.select("began", "ended", "took").row(0) == ("n/a", "n/a", "n/a")
+    assert "not known" in dates.note
+
+
+def test_a_night_is_of_the_answers_that_came_in_it(tmp_path: Path) -> None:
+    """Those that the run was imported with are left out of it, and counted in a note; a duplicate came in it."""
+    copy = answer(3, attempts=0, duplicate_of=2)
+    tables = {"responses": [imported(1), answer(2, attempts=1), copy], "attempts": [attempt(2)]}
+    found = analysis(table_run(tmp_path / "r", tables))
+    section = money_section(found)
+    assert section is not None
+    assert part_of(section, "over_time").frame["all_answers"].to_list() == [0, 1, 2]
+    assert section.notes == ["Over time: without 1 of the answers of r, which were imported."]
+    assert part_of(opening_section(found), "dates").frame["ended"].to_list() == ["2025-03-01 22:03:00"]
+    assert part_of(opening_section(found), "dates").note == ""
+
+
+def test_nights_that_are_not_drawn_are_counted(tmp_path: Path) -> None:
+    """Of many runs the first twelve that have a night have a part; imports are none of them."""
+    tables = {"responses": [answer(1)]}
+    there = [table_run(tmp_path / f"r{number:02}", tables) for number in range(14)]
+    section = money_section(analysis(table_run(tmp_path / "i", {"responses": [imported(1)]}), *there))
+    assert section is not None
+    assert len([part for part in section.parts if "over_time" in part.name]) == 12
+    assert section.parts[1].title.endswith("r00")
+    assert section.notes[1:] == ["Over time: the first 12 of 14 runs are drawn, the other 2 left out."]
+
+
 def test_spend_of_which_nothing_is_known_is_no_line(tmp_path: Path) -> None:
     """Without any price USD are n/a throughout, in the table, the words and the sums of coverage; no line is at 0."""
     tables = {
@@ -152,6 +198,9 @@ def test_failures_are_counted_by_class_and_lead_to_their_rows(night: LoadedRun) 
     assert failed.select("kind", "status", "attempts", "billed", "maybe").rows() == [
         ("time-out", "504", 2, 0, 2),
         ("unreadable", "", 1, 1, 0),
+    ]
+    assert list(part_of(section, "failed_attempts").filters) == [
+        {"lane": lane, "attempt_failure": kind} for kind, lane in failed.select("kind", "lane").iter_rows()
     ]
     final = part_of(section, "final_failures")
     assert final.frame.select("failure", "requests", "message").rows() == [

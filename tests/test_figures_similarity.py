@@ -15,6 +15,7 @@ from rich.text import Text
 
 from outputs.analysis_options import Options
 from outputs.figures.dendrogram import tree_lines
+from outputs.figures.heat import heat
 from outputs.figures.parts import Analysis, Part, Section
 from outputs.figures.similarity import similarity_section
 from outputs.judged.panels import MACRO
@@ -248,3 +249,36 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
 def test_without_answers_there_is_no_section() -> None:
     """Runs of other kinds have none."""
     assert similarity_section(Analysis([], Report({}, {}, Text("")))) is None
+
+
+def test_a_pair_leads_to_the_answers_of_both(tmp_path: Path) -> None:
+    """In the table of each map; a step of the clustering leads to a model's, or to all that are compared."""
+    _, section = made(tmp_path, said(["a", "b", "c"]))
+    for name in MAPS:
+        part = part_of(section, name)
+        for row, first, second in zip(part.frame.to_dicts(), part.filters, part.others, strict=True):
+            assert (first, second) == (
+                {"stage": "answer", "model": row["model"]}, {"stage": "answer", "model": row["other_model"]}
+            )  # fmt: skip
+    steps = part_of(section, "similarity_clusters")
+    for row, *sides in zip(steps.frame.to_dicts(), steps.filters, steps.others, strict=True):
+        for name, side in zip((row["left"], row["right"]), sides, strict=True):
+            assert side == ({"stage": "answer"} if name.startswith("#") else {"stage": "answer", "model": name})
+    assert set(map(str, part_of(section, "similarity_diversity").filters)) == {"{'stage': 'answer'}"}
+
+
+def test_notes_of_several_groups_name_their_runs(tmp_path: Path) -> None:
+    """Who reads that 4 of 4 prompts are compared knows of which run."""
+    runs = [answer_run(tmp_path / name, said(["a", "b"], dataset=name)) for name in ("one", "two")]
+    section = section_of(analysis(runs))
+    assert section.notes
+    assert all(note.startswith(("one: ", "two: ")) for note in section.notes)
+    assert not any(note.startswith("run: ") for note in made(tmp_path, said(["a", "b"]))[1].notes)
+
+
+def test_a_single_value_is_coloured_by_what_the_measure_can_be() -> None:
+    """Not by half a point to each side of it: a similarity, and a rating of 1 to 5, have ends of their own."""
+    cells = [{"x": "x", "y": "y", "value": 3.0, "text": "3"}]
+    for ends, domain in (((1.0, 5.0), [1.0, 5.0]), (None, [0.0, 3.0])):
+        scale = heat(cells, ["x"], ["y"], "rating", cell=40, ends=ends).to_dict()["layer"][0]["encoding"]["color"]
+        assert [scale["scale"]["domain"][place] for place in (0, -1)] == domain

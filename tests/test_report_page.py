@@ -237,5 +237,23 @@ def test_what_is_not_defined_is_not_a_number() -> None:
     """An undefined value is written n/a and kept as null, never as 0; a filter without rows leads nowhere."""
     section = long_section(2)
     assert section_view(section, lambda _: 0).parts[0].lines[0].cells[1][0] == "n/a"
-    assert section_view(section, lambda _: 0).parts[0].lines[0].link is None
+    assert section_view(section, lambda _: 0).parts[0].lines[0].rows == [(None, "0")]
     assert numbers_of([section])[0]["rows"][0] == ["n0", None]
+
+
+def test_a_line_of_two_sides_has_two_links() -> None:
+    """One to the rows of each, named apart; a side that is no set of rows has none."""
+    frame = pl.DataFrame({"one": ["a"], "other": ["b"], "mean": [0.5]})
+    columns = [Column("one", "Model"), Column("other", "Other"), Column("mean", "Mean", Kind.NUMBER)]
+    part = Part("pair", "Pair", frame, columns, [{"model": "a"}], others=[{"model": "b"}])
+    [view] = section_view(Section("s", "S", [part]), lambda of: 3 if of["model"] == "a" else 4).parts
+    assert view.lines[0].rows == [("#rows?model=a", "3"), ("#rows?model=b", "4")]
+
+
+def test_a_name_is_not_broken_and_a_sentence_is() -> None:
+    """Also a long one of one word, as models have; only beyond any line's width it is."""
+    name, words = "hf/meta-llama/Meta-Llama-3.1-70B-Instruct-AWQ-INT4", "a sentence of several words that is longer "
+    frame = pl.DataFrame({"text": [name, "a/" * 100, words, words * 3]})
+    part = Part("names", "Names", frame, [Column("text", "Text")])
+    [view] = section_view(Section("s", "S", [part]), lambda _: 1).parts
+    assert [line.cells[0][1] for line in view.lines] == ["s", "t", "", "t"]

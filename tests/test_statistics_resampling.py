@@ -46,6 +46,15 @@ def test_the_same_seed_gives_the_same_draws_whatever_the_chunks(monkeypatch: pyt
     assert not np.array_equal(whole, weights_of(clusters, strata=strata, seed=4))
 
 
+@pytest.mark.parametrize("some", [1, 7, 40, 2**20])
+def test_draws_are_the_same_however_many_are_made_at_a_time(monkeypatch: pytest.MonkeyPatch, some: int) -> None:
+    """The stream of a seed goes on where the draws before have left it."""
+    clusters: list[object] = [n // 2 for n in range(40)]
+    whole = weights_of(clusters, seed=3)
+    monkeypatch.setattr(resampling, "_DRAWN_AT_ONCE", some)
+    assert np.array_equal(whole, weights_of(clusters, seed=3))
+
+
 @given(st.lists(st.tuples(st.integers(0, 3), st.one_of(st.just(math.nan), st.floats(-5, 5))), min_size=1, max_size=12))
 def test_weighted_means_are_means_of_the_repeated_rows(rows: list[tuple[int, float]]) -> None:
     """Missing values are left out of sum and count; where none is left the mean is NaN."""

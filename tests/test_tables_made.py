@@ -244,3 +244,23 @@ def test_what_a_killed_process_left_is_cleared_away(log: LogWriter) -> None:
         (place / f".making-{pid}-x").mkdir(parents=True)
     load_run(log.folder)
     assert [path.name for path in place.glob(".making-*")] == [f".making-{os.getpid()}-x"]
+
+
+@pytest.mark.parametrize("how", ["answered twice", "withdrawn"])
+def test_answers_that_do_not_count_are_not_read_as_if_they_did(
+    log: LogWriter, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A second process that began before the log was folded took each answer for one that counts: it begins again."""
+    made = _many(log)
+    if how == "withdrawn":
+        made.event("asked_changed", withdrawn=[max(made.requests)])
+    else:
+        made.answer(max(made.requests), chat("no score"))
+    monkeypatch.setattr(all_answers, "usable_cores", lambda: 2)
+    alone = load_run(log.folder)
+    frames = {name: alone.scan(name).collect() for name in TABLES}
+    assert not frames["responses"]["counts"].all()
+    monkeypatch.setattr(all_answers, "LONG", 0)
+    together = load_run(log.folder, log.folder.parent / "out")
+    for name, frame in frames.items():
+        assert together.scan(name).collect().equals(frame)

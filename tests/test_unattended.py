@@ -237,7 +237,7 @@ async def test_status_says_what_there_is_to_know(work: Workplace, monkeypatch: p
         told = run.done("status")
         assert (told["in_flight"], told["heartbeat"]["in_flight"], told["caps"]["run"]) == (3, 3, 1.5)
         shown = run.command("status").out
-        assert "budget: $0.00 spent, $0.00 maybe spent; caps: run $1.50" in shown
+        assert "budget: $0.00 spent, $0.00 maybe billed; caps: run $1.50" in shown
         assert f"deadline: {told['heartbeat']['deadline']}" in shown
         assert "estimated, against actual:\nlab/lab-1: 0 of 30 done; " in shown
         slow.gate.set()

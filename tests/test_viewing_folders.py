@@ -5,14 +5,16 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.viewing.folders import viewed_runs
+from orchestrator.viewing import folders
+from orchestrator.viewing.folders import find_runs, viewed_runs
 from prompts.input_error import InputError
 from tests.harness.log_writing import LogWriter
 from tests.harness.viewed import served
@@ -87,6 +89,41 @@ async def test_links_last_whatever_else_is_viewed(tmp_path: Path) -> None:
     assert [f"run {name}" in page for name, page in zip("bc", pages, strict=True)] == [True, True]
     assert f'value="{links["c"][2:-1]}" selected' in form
     assert unknown == [404, 404]
+
+
+async def test_a_folder_that_was_renamed_is_one_run(tmp_path: Path) -> None:
+    """Under its new name, in its old place and under its old link; where the old name is taken anew, there are two."""
+    for name in ("a", "b"):
+        LogWriter(tmp_path / name).record(name=f"run {name}")
+    async with served(tmp_path) as server:
+        before = links_of(await server.read(""))
+        known = json.loads(await server.read("list.json"))["known"]
+        await server.read(f"{before['a']}rows")
+        (tmp_path / "a").rename(tmp_path / "z")
+        now = links_of(await server.read(""))
+        assert now == {"z": before["a"], "b": before["b"]}
+        assert json.loads(await server.read("list.json"))["known"] != known
+        assert str(tmp_path / "z") in await server.read(before["a"])
+        assert "run a" in await server.read(f"{before['a']}rows")
+        shutil.copytree(tmp_path / "z", tmp_path / "a")
+        assert list(links_of(await server.read(""))) == ["z", "b", "a"]
+
+
+async def test_the_folders_are_gone_through_in_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow disk holds up no other page."""
+    some_run(tmp_path / "a")
+    async with served(tmp_path) as server:
+        threads: list[threading.Thread] = []
+
+        def watched(folder: Path) -> Iterator[Path]:
+            threads.append(threading.current_thread())
+            return find_runs(folder)
+
+        monkeypatch.setattr(folders, "find_runs", watched)
+        await server.read("")
+        await server.read("list.json")
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
 
 
 async def test_a_folder_that_is_closed_to_us_is_listed_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

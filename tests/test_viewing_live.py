@@ -1,6 +1,5 @@
-"""The list of runs and a run's page: they say what the log and the process say, and steer as commands do."""
+"""The list of runs and a run's page: they say what the log and the process say."""
 
-import asyncio
 import json
 import os
 import re
@@ -24,11 +23,10 @@ from orchestrator.viewing.live_view import view_of
 from outputs.batches import Step
 from outputs.fold import LaneTotals
 from outputs.journal import Log
-from tests.harness.attended import Counting, attended
 from tests.harness.command import overnight
 from tests.harness.log_writing import AT, LogWriter
 from tests.harness.viewed import Served, served
-from tests.harness.workplace import Workplace, line
+from tests.harness.workplace import Workplace
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e{{7*7}}"
 
@@ -138,73 +136,6 @@ async def test_names_are_texts(tmp_path: Path) -> None:
             assert path.endswith(".json") or text.count("</script>") == text.count("<script src=")
 
 
-@pytest.fixture
-def slow(work: Workplace) -> Counting:
-    """A provider that takes a twentieth of a second for a call."""
-    work.provider.reply = counting = Counting()
-    return counting
-
-
-async def until(server: Served, wanted: str) -> dict[str, Any]:
-    """Look again and again until the page says that the run is in this state."""
-    async with asyncio.timeout(20):
-        while (found := await live(server))["state"] != wanted:
-            await asyncio.sleep(0.1)
-    return found
-
-
-async def test_a_run_is_watched_and_steered(work: Workplace, slow: Counting) -> None:
-    """Each button does what its command does, and the page shows what the run says of itself, to its end."""
-    work.write([line(f"r{number}") for number in range(400)])
-    async with attended(work, "-c", 2, "--quiet") as run:
-        await run.listens()
-        async with served(work.run_folder) as server:
-            found = await until(server, "sending")
-            assert found["done"] == {"pause": True, "unpause": False, "stop": True, "set": True}
-            assert (await server.do({"do": "pause"})).json["ok"]
-            found = await until(server, "paused")
-            assert found["done"]["unpause"]
-            reply = await server.do({"do": "set", "concurrency": "7", "span": "2h"})
-            assert "until 20" in reply.json["said"]
-            await run.says(lambda beat: beat.get("concurrency") == 7)
-            assert re.search("in (2h00m|1h59m)$", (await until(server, "paused"))["facts"]["deadline"])
-            assert (await server.do({"do": "unpause"})).json["ok"]
-            found = await until(server, "sending")
-            assert "in flight" in found["tables"]["lanes"][0][8]
-            assert (await server.do({"do": "stop"})).json["ok"]
-            assert await run.child.exit_code() == 130
-            found = await until(server, "stopped")
-            assert found["facts"]["answered"] == f"{run.answered()} of 400"
-            reply = await server.do({"do": "pause"})
-            assert reply.status == 400
-            assert f"overnight run {work.run_folder}" in reply.json["error"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "why"),
-    [
-        ({"do": "dance"}, "do: Invalid enum value"),
-        ({"do": "set"}, "nothing to change"),
-        ({"do": "set", "budget": "lots"}, "--budget: 'lots' is no amount"),
-        ({"do": "set", "until": "25:99"}, "--until: '25:99' is not a time"),
-        ({"do": "set", "until": "07:00", "span": "8h"}, "not both"),
-        ({"do": "set", "concurrency": "many"}, "concurrency: 'many' is no whole number"),
-        ({"do": "set", "limit": "rpm"}, "is not PROVIDER.LIMIT=NUMBER"),
-        ({"do": "stop", "folder": "/"}, "folder: unknown key"),
-        ("stop", "Expected `object`"),
-        ({"do": "stop", "cancel_batches": True}, "no process works on it"),
-        ({"do": "unpause"}, "no process works on it"),
-    ],
-)
-async def test_a_command_that_cannot_be_is_refused_in_words(tmp_path: Path, asked: object, why: str) -> None:
-    """As the command line says it."""
-    log = some_run(tmp_path / "night")
-    async with served(log.folder) as server:
-        reply = await server.do(asked)
-    assert (reply.status, reply.json["ok"]) == (400, False)
-    assert why in reply.json["error"]
-
-
 async def test_a_process_that_is_not_heard_of_is_silent(tmp_path: Path) -> None:
     """It holds the folder, but its heartbeat is old."""
     log = some_run(tmp_path / "night")
@@ -297,7 +228,7 @@ def test_money_is_told_against_the_cap() -> None:
     status = going([lane], caps=Caps(run=8.0), maybe_billed=2, maybe_usd=1.0, unpriced=1)
     view = view_of(status, {}, (), AT)
     assert view.bars["spent"] == (4.0, 8.0)
-    assert view.facts["spent"] == "$3.00 + 1 unpriced of $8.00"
+    assert view.facts["spent"] == "$3.00 + 1 unpriced of $8.00, $1.00 maybe billed"
     assert view.facts["maybe"] == "2 attempts, at most $1.00"
     assert "spent" not in view_of(replace(status, caps=Caps()), {}, (), AT).bars
 
@@ -322,7 +253,7 @@ def test_last_events_are_few_and_never_break(tmp_path: Path) -> None:
     log.raw(Log.EVENTS, b"nothing")
     first, second, *_ = found = last_events(log.folder)
     assert len(found) == 12
-    assert first.endswith('odd: what {"a":[1]}')
+    assert first.endswith("odd: what (a (1))")
     assert second.endswith("lane-1999: cooling down 1.2 s, 2 in a row")
     assert last_events(tmp_path / "nowhere") == []
 
@@ -360,3 +291,53 @@ async def test_a_viewer_ends_when_it_is_told_to(work: Workplace, number: signal.
             child.send(number)
         assert await child.exit_code() == 0
         assert child.said().count("\n") == 1
+
+
+def test_the_cap_says_that_it_is_used_up() -> None:
+    """As soon as what is spent and what may have been billed come to it together."""
+    lane = LaneTotals("a", "x", asked=9, answered=5, cost_usd=3.0, maybe_usd=1.0, maybe_billed=2)
+    status = going([lane], caps=Caps(run=8.0), maybe_billed=2, maybe_usd=1.0)
+    assert view_of(status, {}, (), AT).facts["cap"] == "$8.00"
+    assert view_of(replace(status, caps=Caps(run=4.0)), {}, (), AT).facts["cap"] == "$4.00, used up"
+
+
+async def test_counts_lead_to_their_rows(tmp_path: Path) -> None:
+    """Those of a lane to the rows with that end, those of nothing nowhere; failures to rows with such an attempt."""
+    log = LogWriter(tmp_path / "night").record()
+    rows = [log.request(model=model) for model in ("m & n", "m & n", "o")]
+    log.answer(rows[0])
+    log.settle(rows[1])
+    log.fail(rows[1])
+    log.settle(rows[2])
+    async with served(log.folder) as server:
+        found, page = await live(server), await server.read("r/0/")
+        named = "rows?lane=openai%2Fm+%26+n"
+        first, second = found["links"]["lanes"]
+        assert first == [named, f"{named}&state=answered", f"{named}&state=failed"]
+        assert second[1:] == ["", ""]
+        assert found["tables"]["failures"] == [
+            ["openai/m & n", "throttled", "1"],
+            ["openai/o", "throttled", "1"],
+        ]
+        failed = [f"{lane}&attempt_failure=throttled" for lane in (named, "rows?lane=openai%2Fo")]
+        assert [links[2] for links in found["links"]["failures"]] == failed
+        links = [unescape(link) for link in re.findall(r'href="(rows\?[^"]+)"', page)]
+        assert {*first, *failed, "rows?state=answered", "rows?state=failed"} <= set(links)
+        for link in links:
+            await server.read(f"r/0/{link}")
+        assert log_names(await server.read(f"r/0/{first[1]}")) == ["row-1"]
+
+
+def log_names(page: str) -> list[str]:
+    """The names of the rows that a page of rows lists."""
+    return re.findall(r'href="row/\d+[^"]*">(row-\d+)</a>', page)
+
+
+def test_times_say_their_zone() -> None:
+    """Of the end and of the deadline."""
+    deadline = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(AT + 900))
+    beat = Heartbeat(AT, 7, {"state": "sending", "deadline": deadline})
+    shown = view_of(going([LaneTotals("a", "x", asked=100)], heartbeat=beat), {0: 1.0}, (), AT).facts
+    assert re.fullmatch(r"1m40s, at \d\d:\d\d UTC(?:[+-]\d\d:\d\d)?", shown["eta"])
+    assert re.fullmatch(r"\d\d:\d\d UTC(?:[+-]\d\d:\d\d)?, in 15m00s", shown["deadline"])
+    assert shown["zone"] in shown["eta"]

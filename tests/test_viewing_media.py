@@ -10,7 +10,8 @@ import orjson
 import pytest
 from PIL import Image
 
-from orchestrator.viewing.media import MOST_SIDE, MediaShelf, made_anew, media_of
+from orchestrator.viewing.media import MOST_SIDE, made_anew, media_of
+from orchestrator.viewing.media_shelf import MediaShelf
 from outputs.records import RequestLine
 from outputs.run_record import RunRecord, Source
 from prompts.input_error import InputError

@@ -240,7 +240,7 @@ async def test_the_rows_beside_it_are_those_of_the_filters(tmp_path: Path) -> No
         alone = parse(await viewer.read(f"r/0/row/{seqs[0]}"))
     assert [one.attributes["href"] for one in page.all("a", rel="prev")] == [f"{seqs[1]}?q=yes"]
     assert page.all("a", rel="next") == []
-    assert [one.attributes["href"] for one in page.all("a", rel="up")] == ["../rows?q=yes"]
+    assert [one.attributes["href"] for one in page.all("a", rel="up")] == [f"../rows?q=yes#row-{seqs[3]}"]
     assert [one.attributes["href"] for one in alone.all("a", rel="next")] == [str(seqs[1])]
 
 

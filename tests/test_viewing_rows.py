@@ -16,7 +16,7 @@ from orchestrator.folder_lock import locked
 from orchestrator.viewing import live as live_runs
 from orchestrator.viewing import row_making, row_tables
 from orchestrator.viewing.row_making import Making
-from orchestrator.viewing.rows_page import address
+from orchestrator.viewing.row_query import address
 from outputs.browsing.query import Query, parse_query
 from outputs.journal import Log
 from tests.harness.log_writing import LogWriter, chat
@@ -130,9 +130,20 @@ async def test_headings_sort_and_pages_go_on(tmp_path: Path) -> None:
         assert "Next" not in page.links
         turned = next(link for text, link in page.links.items() if text.startswith("cost"))
         assert Page(await server.read("r/0/" + turned)).rows == ["row-0", "row-2"]
-        beyond = await look(server, offset=1000, limit=4)
-        assert beyond.rows == []
-        assert Page(await server.read("r/0/" + beyond.links["Previous"])).rows == ["row-8", "row-9"]
+
+
+async def test_behind_the_last_page_is_the_last_page(tmp_path: Path) -> None:
+    """Which says so, and leads back; where nothing is found there is nothing to lead to."""
+    log = some_rows(tmp_path / "night", 10)
+    async with served(log.folder) as server:
+        beyond = await look(server, offset=100_000, limit=4)
+        assert beyond.rows == ["row-8", "row-9"]
+        assert "There is no row 100,001 of these" in beyond.text
+        assert Page(await server.read("r/0/" + beyond.links["Previous"])).rows == ["row-4", "row-5", "row-6", "row-7"]
+        assert Page(await server.read("r/0/" + beyond.links["To the first"])).rows[0] == "row-0"
+        assert "There is no row" in (await look(server, offset=1000)).text
+        assert (await look(server, offset=1000, q="nowhere")).found == "None of 10 rows"
+        assert "There is no row" not in (await look(server, limit=4)).text
 
 
 def test_an_address_is_read_back_as_it_was_written() -> None:

@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -45,8 +46,8 @@ def addresses(server: Served) -> list[tuple[str, str]]:
     for route in app.router.routes():
         assert route.resource is not None
         path = re.sub(r"\{(\w+)[^{}]*\}", lambda one: "view.css" if one[1] == "name" else "1", route.resource.canonical)
-        assert path.startswith("/1/"), "every route begins with the token"
-        found.append((route.method, path.removeprefix("/1/").replace("r/1/", "r/0/")))
+        assert f"{path}/".startswith("/1/"), "every route begins with the token"
+        found.append((route.method, path.removeprefix("/1").removeprefix("/").replace("r/1", "r/0")))
     return found
 
 
@@ -69,6 +70,36 @@ async def test_with_the_token_there_are_pages(viewer: Served) -> None:
         assert reply.body
         assert TOKEN not in reply.text
         assert not re.search(r"(?:src|href|action)=\"(?:[a-z]+:|//)", reply.text)
+
+
+@pytest.mark.parametrize(("path", "there"), [("", f"{TOKEN}/"), ("/r/0", "0/"), ("/r/0?x=1", "0/?x=1")])
+async def test_a_last_slash_may_be_left_out(viewer: Served, path: str, there: str) -> None:
+    """Who has the token is led to the page, by a relative address; who has not learns nothing."""
+    reply = await viewer.ask("GET", f"/{TOKEN}{path}", {})
+    assert (reply.status, reply.headers["Location"]) == (302, there)
+    assert has_headers(reply)
+    assert is_nothing(await viewer.ask("GET", f"/{WRONG}{path}", {}), 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "title", "why", "ways"),
+    [
+        ("r/0/row/1?modle=x", "This cannot be shown", "modle: rows have no such", ["../", "../rows", "../../../"]),
+        ("r/0/row/1", "Not there", "no such row", ["../", "../../../"]),
+        ("r/7/", "Not there", "no such run", ["../../"]),
+        ("r/0/no-such-page", "Not there", "No page of the viewer has this address.", ["../../"]),
+    ],
+)
+async def test_a_fault_says_what_is_wrong_and_leads_back(
+    viewer: Served, path: str, title: str, why: str, ways: list[str]
+) -> None:
+    """To the run and its rows, where it is of a run, and to the list."""
+    page = (await viewer.get(path)).text
+    main = page.partition("<main")[2].partition("</main>")[0]
+    assert f"<h1>{title}</h1>" in main
+    assert why in main
+    here = f"/{path.partition('?')[0]}"
+    assert [urljoin(here, way) for way in re.findall('href="([^"]*)"', main)] == [urljoin(here, way) for way in ways]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.viewing.differences import Passage, differences
+from orchestrator.viewing.word_differences import Passage, differences
 
 WORDS = st.text(alphabet="ab.,é你 \n\t\u202e\x00", max_size=40)
 

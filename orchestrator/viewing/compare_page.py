@@ -1,14 +1,16 @@
 """The page that says what changed between two runs: `overnight compare` as tables, and the rows that changed most."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
 
 import polars as pl
 from aiohttp import web
 
 from orchestrator.viewing.addresses import BASE
+from orchestrator.viewing.compare_query import PAGE, SHOWN, Asked, changed_of, pair_link, read_asked
 from orchestrator.viewing.comparisons import Comparison, Comparisons
 from orchestrator.viewing.excerpts import short
 from orchestrator.viewing.folders import RUNS, ViewedRun
@@ -17,15 +19,9 @@ from orchestrator.viewing.pages import page
 from outputs.report import measure, number, percent
 from prompts.input_error import InputError
 
-PAGE = 50  # rows that changed, on one page
 PATIENCE_S = 2.0  # until a page says that the comparison is being made
-_MOST = 10**9
-SHOWN = {  # what of the rows that changed is shown
-    "all": "all that changed",
-    "scores": "with another score",
-    "texts": "with another text",
-    "ends": "that ended otherwise",
-}
+_WORDS = {"stage": "stage", "lane": "asked of", "of": "of", "judge": "judge", "dimension": "dimension"}
+_IN_B = ("lane_b", "of_b", "judge_b")
 COMPARISONS: web.AppKey[Comparisons] = web.AppKey("comparisons", Comparisons)
 
 
@@ -40,100 +36,107 @@ async def _close(app: web.Application) -> None:
     await app[COMPARISONS].close()
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What an address asks for: two runs by their keys, and which of the rows that changed."""
-
-    a: str
-    b: str
-    show: str = "all"
-    stage: str | None = None
-    lane: str | None = None
-    offset: int = 0
-
-    def link(self, **changed: Any) -> str:
-        """The same page with some of it changed."""
-        told = {"a": self.a, "b": self.b, "show": self.show, "stage": self.stage, "lane": self.lane, **changed}
-        return urlencode({name: value for name, value in told.items() if value is not None}, errors="replace")
-
-
-def read_asked(params: Mapping[str, str], a: ViewedRun, b: ViewedRun) -> Asked:
-    """What is asked of two runs. Raises InputError, naming the parameter, for what is no number or is not known."""
-    show = params.get("show") or "all"
-    if show not in SHOWN:
-        raise InputError(f"{show[:40]!r} is none of {', '.join(SHOWN)}", field="show")
-    return Asked(a.key, b.key, show, params.get("stage"), params.get("lane"), whole_number(params, "offset"))
-
-
 def run_at(request: web.Request, side: str) -> ViewedRun:
     """The run that is asked for as `a` or `b`. Raises HTTPNotFound."""
     run = request.app[RUNS].get(request.query.get(side, ""))
     if run is None:
-        raise web.HTTPNotFound(reason="no such run")
+        raise web.HTTPNotFound(reason="There is no such run here (any more).")
     return run
 
 
-def whole_number(params: Mapping[str, str], name: str) -> int:
-    """A parameter that is a number from 0 on; 0 where it is not there. Raises InputError."""
-    text = params.get(name) or "0"
-    if not (text.isascii() and text.isdigit()) or len(text) > len(str(_MOST)):
-        raise InputError(f"{text[:40]!r} is no number that can be here", field=name)
-    return int(text)
+def two_runs(request: web.Request) -> tuple[ViewedRun, ViewedRun]:
+    """The runs that are asked for. Raises HTTPNotFound; InputError where they are one and the same."""
+    a, b = run_at(request, "a"), run_at(request, "b")
+    if a is b:
+        raise InputError("A and B are the same run: there is nothing to compare.")
+    return a, b
 
 
 async def compare(request: web.Request) -> web.StreamResponse:
     """The page; without two runs in its address, a form to choose them."""
     if "a" not in request.query or "b" not in request.query:
-        runs = request.app[RUNS].runs
-        chosen = run_at(request, "a") if "a" in request.query else runs[0]
-        other = next((run for run in runs if run is not chosen), chosen)
-        return page(request, "compare.html", **_frame(request, chosen, other), asked=None)
-    a, b = run_at(request, "a"), run_at(request, "b")
+        chosen = run_at(request, "a") if "a" in request.query else None
+        return page(request, "compare.html", **_frame(request, chosen, None), asked=None, fault=None)
+    return await or_refused(request, _compare)
+
+
+async def or_refused(
+    request: web.Request, answered: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """A page about two runs; where there is none, the form to choose two, and in a sentence why."""
+    try:
+        return await answered(request)
+    except web.HTTPNotFound as error:
+        return _refused(request, HTTPStatus.NOT_FOUND, error.reason)
+    except InputError as error:
+        return _refused(request, HTTPStatus.BAD_REQUEST, str(error))
+
+
+def _refused(request: web.Request, status: HTTPStatus, why: str) -> web.Response:
+    a, b = (request.app[RUNS].get(request.query.get(side, "")) for side in "ab")
+    return page(request, "compare.html", status=status, **_frame(request, a, b), asked=None, fault=why)
+
+
+async def _compare(request: web.Request) -> web.Response:
+    a, b = two_runs(request)
     asked = read_asked(request.query, a, b)
     known = await request.app[COMPARISONS].of(a.folder, b.folder, PATIENCE_S)
     if known.fault is not None:
-        raise InputError(known.fault)
-    frame = {**_frame(request, a, b), "asked": asked, "a": _about(a), "b": _about(b)}
+        raise InputError(f"{short(a.label)} and {short(b.label)} cannot be compared: {known.fault}")
     if known.document is None:
         raise StillReadingError("the two runs are being compared")
-    return page(request, "compare.html", **frame, **_told(known.document), **_changed(known, asked))
+    frame = {**_frame(request, a, b), "a": _about(a), "b": _about(b), "fault": None}
+    return await asyncio.to_thread(_page, request, frame, known, known.document, asked)
 
 
-def _frame(request: web.Request, a: ViewedRun, b: ViewedRun) -> dict[str, Any]:
-    runs = [_about(run) for run in request.app[RUNS].runs]
-    return {"runs": runs, "shown": SHOWN, "chosen": {"a": a.key, "b": b.key}}
+def _page(
+    request: web.Request, frame: Mapping[str, Any], known: Comparison, document: Mapping[str, Any], asked: Asked
+) -> web.Response:
+    """In a thread: tables are read for it."""
+    return page(request, "compare.html", **frame, **_told(document, asked), **_changed(known, asked))
+
+
+def _frame(request: web.Request, a: ViewedRun | None, b: ViewedRun | None) -> dict[str, Any]:
+    """The form, with these two runs chosen; in the place of None others."""
+    runs = request.app[RUNS].runs
+    a = a or next((run for run in runs if run is not b), runs[0])
+    b = b or next((run for run in runs if run is not a), a)
+    return {"runs": [_about(run) for run in runs], "shown": SHOWN, "chosen": {"a": a.key, "b": b.key}}
 
 
 def _about(run: ViewedRun) -> dict[str, Any]:
     return {"key": run.key, "name": short(run.label)}
 
 
-def _told(document: Mapping[str, Any]) -> dict[str, Any]:
-    scores = list(_score_lines(document["scores_moved"]))
+def _told(document: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+    scores = list(_score_lines(document["scores_moved"], asked))
     judges = {line["judge"] for line in scores}
     return {
         "simulated": document["simulated"],
         "notes": document["notes"],
-        "answers": list(_answer_lines(document["answers_changed"])),
+        "answers": list(_answer_lines(document["answers_changed"], asked)),
         "scores": scores,
         "judge": judges.pop() if len(judges) == 1 else None,
     }
 
 
-def _answer_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _answer_lines(rows: Sequence[Mapping[str, Any]], asked: Asked) -> Iterator[dict[str, Any]]:
     for row in rows:
         yield {
             "stage": row["stage"],
-            "lane": row["model_a"],
             "who": _either(row["model_a"], row["model_b"]),
-            "counts": [f"{row[name]:,}" for name in ("both", "only_a", "only_b", "changed")],
+            "link": asked.answers_link("all", row),
+            "counts": [
+                (f"{row[name]:,}", asked.answers_link(show, row) if show and row[name] else None)
+                for name, show in (("both", ""), ("only_a", "only_a"), ("only_b", "only_b"), ("changed", "texts"))
+            ],
             "share": f"{percent(row['share_changed'])} {_interval(row, percent)}",
             "tokens": [number(row[f"output_tokens_{side}"], 0) for side in "ab"],
             "costs": [_usd(row[f"cost_usd_{side}"]) for side in "ab"],
         }
 
 
-def _score_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _score_lines(rows: Sequence[Mapping[str, Any]], asked: Asked) -> Iterator[dict[str, Any]]:
     """Those that moved most first."""
     for row in sorted(rows, key=lambda row: -abs(row["difference"] or 0.0)):
         yield {
@@ -141,7 +144,11 @@ def _score_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             "who": _either(row["model_a"], row["model_b"]),
             "judge": _either(row["judge_a"], row["judge_b"]),
             "dimension": row["dimension"],
-            "counts": [f"{row[name]:,}" for name in ("both", "only_a", "only_b")],
+            "counts": [
+                (f"{row[name]:,}", asked.scores_link(show, row) if show and row[name] else None)
+                for name, show in (("both", ""), ("only_a", "only_a"), ("only_b", "only_b"))
+            ],
+            "link": asked.scores_link("scores", row) if row["share_changed"] else None,
             "means": [measure(row[name]) for name in ("mean_a", "mean_b")],
             "difference": f"{signed(row['difference'])} {_interval(row, measure)}",
             "share": percent(row["share_changed"]),
@@ -168,41 +175,43 @@ def _usd(cost: float | None) -> str:
 
 
 def _changed(known: Comparison, asked: Asked) -> dict[str, Any]:
-    """The rows that changed, as far as they are asked for and on this page."""
+    """The rows that changed, as far as they are asked for and on this page; behind the last page, those of the last."""
     found = changed_of(known, asked)
     total = int(found.select(pl.len()).collect().item())
+    asked = replace(asked, offset=min(asked.offset, max(0, total - 1) // PAGE * PAGE))
     rows = found.slice(asked.offset, PAGE).collect().to_dicts()
-    for place, row in enumerate(rows, asked.offset):
-        row.update({name: short(row[name]) for name in ("custom_id_a", "stage", "item") if row[name]})
-        row["who"] = _either(row["model_a"], row["model_b"])
-        row["link"] = pair_link(asked, row, place)
-        row["scores"] = [measure(row[f"score_{side}"]) for side in "ab"] if row["dimension"] else ["", ""]
-        row["moved"] = signed(row["difference"]) if row["dimension"] else ""
-        row["ends"] = [_end(row, side) for side in "ab"]
-    last = min(asked.offset + PAGE, total)
-    return {"changed": rows, "total": total, "first": asked.offset + 1, "last": last, "page_size": PAGE}
+    return {
+        "asked": asked,
+        "alone": list(_alone(asked)),
+        "all_rows": replace(asked, where={}).link(),
+        "changed": [_changed_row(row, asked, place) for place, row in enumerate(rows, asked.offset)],
+        "total": total,
+        "first": asked.offset + 1,
+        "last": min(asked.offset + PAGE, total),
+        "page_size": PAGE,
+    }
 
 
-def changed_of(known: Comparison, asked: Asked) -> pl.LazyFrame:
-    """The rows that changed and are asked for, those that changed most first."""
-    rows = pl.scan_parquet(known.rows, glob=False)
-    if asked.show == "scores":
-        rows = rows.filter(pl.col("dimension").is_not_null())
-    elif asked.show == "texts":
-        rows = rows.filter("text_changed")
-    elif asked.show == "ends":
-        ends = [pl.col(f"{name}_a").ne_missing(pl.col(f"{name}_b")) for name in ("state", "outcome")]
-        rows = rows.filter(pl.any_horizontal(ends))
-    if asked.stage is not None:
-        rows = rows.filter(pl.col("stage").fill_null("") == asked.stage)
-    return rows if asked.lane is None else rows.filter(pl.col("model_a") == asked.lane)
+def _changed_row(row: Mapping[str, Any], asked: Asked, place: int) -> dict[str, Any]:
+    scored = row["dimension"] is not None
+    return {
+        **row,
+        **{name: short(row[name]) for name in ("custom_id_a", "stage", "item") if row[name]},
+        "place": place,
+        "link": pair_link(asked, row, place),
+        "who": _either(row["model_a"], row["model_b"]),
+        "scores": [measure(row[f"score_{side}"]) for side in "ab"] if scored else ["", ""],
+        "moved": signed(row["difference"]) if scored else "",
+        "ends": [_end(row, side) for side in "ab"],
+    }
 
 
-def pair_link(asked: Asked, row: Mapping[str, Any], place: int) -> str | None:
-    """The address of both rows side by side; None where there is no request to show."""
-    if row["request_a"] is None or row["request_b"] is None:
-        return None
-    return asked.link(request_a=row["request_a"], request_b=row["request_b"], at=place)
+def _alone(asked: Asked) -> Iterator[tuple[str, str]]:
+    """What the rows are of, where not all are shown; of B only what is another there."""
+    for name, value in asked.where.items():
+        if value and value != asked.where.get(name.removesuffix("_b") if name in _IN_B else ""):
+            words = _WORDS[name.removesuffix("_b")]
+            yield (f"{words} in B" if name in _IN_B else words), short(value)
 
 
 def _end(row: Mapping[str, Any], side: str) -> str:

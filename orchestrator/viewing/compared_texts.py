@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.viewing.differences import MOST_STEPS, Differences, Passage, differences
 from orchestrator.viewing.excerpts import Excerpt, Sheet, short
+from orchestrator.viewing.word_differences import MOST_STEPS, Differences, Passage, differences
 from outputs.browsing.ancestry import Ancestor
 from outputs.browsing.related import Side
 
@@ -100,10 +100,16 @@ def _steps(chain: Sequence[Ancestor], sheet: Sheet) -> Iterator[Step]:
 
 def _how(one: Ancestor) -> str:
     """Level, operator and iteration, as far as they are known."""
-    made = "a seed" if one.operator is None else f"by {short(one.operator)}"
     told = [
-        made if one.partner is None else f"{made} with {short(one.partner)}",
+        _made(one),
         "" if one.level is None else f"level {one.level}",
         "" if one.iteration is None else f"iteration {one.iteration}",
     ]
     return ", ".join(text for text in told if text)
+
+
+def _made(one: Ancestor) -> str:
+    if one.operator is None:
+        return "a seed" if one.level == 0 else "nobody said what it was made of"
+    made = f"by {short(one.operator)}"
+    return made if one.partner is None else f"{made} with {short(one.partner)}"

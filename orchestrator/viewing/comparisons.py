@@ -22,7 +22,7 @@ from outputs.journal import Log
 from outputs.run_record import FILE_NAME
 from prompts.input_error import InputError
 
-ROWS, _DOCUMENT = "rows.parquet", "document.json"
+ROWS, SCORES, _DOCUMENT = "rows.parquet", "scores.parquet", "document.json"
 _COMMAND = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
 _MOST_KEPT = 8
 _FRESH_S, _FRESH_TIMES = 15.0, 5.0  # of a run that goes on: how long a comparison stands, by what it took
@@ -42,8 +42,13 @@ class Comparison:
 
     @property
     def rows(self) -> Path:
-        """The table of `outputs.changed_rows`."""
+        """The rows of `outputs.changed_rows`."""
         return self.folder / ROWS
+
+    @property
+    def scores(self) -> Path:
+        """The scores of `outputs.changed_rows`."""
+        return self.folder / SCORES
 
     def stands(self, state: tuple[object, ...], now: float) -> bool:
         """Whether it is still being made, or is of the logs as they are, or fresh enough."""
@@ -149,7 +154,7 @@ def main(first: str, second: str, place: str) -> None:
 
 
 def _compare(first: Path, second: Path, folder: Path) -> str:
-    from outputs.changed_rows import changed_rows
+    from outputs.changed_rows import changes
     from outputs.comparing import compare_runs
     from outputs.comparison_page import notes
     from outputs.tables.several import load_runs
@@ -157,7 +162,9 @@ def _compare(first: Path, second: Path, folder: Path) -> str:
     both = [first, second]
     a, b = load_runs(both, None if all(map(_may_have_tables, both)) else folder / "tables")
     document = compare_runs(a, b).document
-    changed_rows(a, b).write_parquet(folder / ROWS)
+    found = changes(a, b)
+    found.rows.write_parquet(folder / ROWS)
+    found.scores.write_parquet(folder / SCORES)
     (folder / _DOCUMENT).write_bytes(msgspec.json.encode({**document, "notes": list(notes(document))}))
     return ""
 

@@ -2,6 +2,7 @@
 list is another one as soon as other runs are viewed.
 """
 
+import asyncio
 import hashlib
 import os
 from collections import Counter, OrderedDict
@@ -31,42 +32,80 @@ class ViewedRun:
     watched: WatchedRun
     rows: RunRows
 
+    @property
+    def known_by(self) -> str:
+        """The key without what tells it from another run of the same key."""
+        return self.key.partition("-")[0]
+
     def record(self) -> RunRecord:
         """What was asked. Raises InputError where the folder is no run any more."""
         return read_run_record(self.folder)
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A run folder that was found: where it really is, however it is spelled, and what its run is known by."""
+
+    folder: Path
+    real: str
+    key: str
+
+
 @dataclass(slots=True)
 class ViewedRuns:
-    """The list. Runs that come up below the folders `below` are found by `look`, and put at its end."""
+    """The list. Runs that come up below the folders `below` are found by `look`, and put at its end; one that was
+    moved there takes the place that it had.
+    """
 
     runs: list[ViewedRun] = field(default_factory=list)
     below: Sequence[Path] = ()
     readers: Readers = field(default_factory=Readers)
     open_rows: OrderedDict[Path, RunRows] = field(default_factory=OrderedDict)
-    _known: set[str] = field(default_factory=set)  # where the folders really are, however they are spelled
+    _known: dict[str, ViewedRun] = field(default_factory=dict)  # by where the folders really are
     _keys: Counter[str] = field(default_factory=Counter)
+    _left: list[RunRows] = field(default_factory=list)  # of folders that were moved
 
     def look(self) -> None:
         """Look for new runs."""
-        for folder in self.below:
-            for found in find_runs(folder):
-                self.add(found)
+        self._take(*self._found(set(self._known)))
+
+    async def look_on(self) -> None:
+        """The same while pages are served: the folders are gone through in a thread."""
+        self._take(*await asyncio.to_thread(self._found, set(self._known)))
+
+    def _found(self, known: set[str]) -> tuple[list[_Seen], set[str]]:
+        """The folders that are new, and those of `known` that are not there any more, if there are new ones."""
+        there = [_seen(folder) for below in self.below for folder in find_runs(below) if _real(folder) not in known]
+        return there, {real for real in known if not os.path.lexists(real)} if there else set()
+
+    def _take(self, there: Sequence[_Seen], gone: set[str]) -> None:
+        for seen in there:
+            self._add(seen, gone)
         if not all(run.label for run in self.runs):
             for run, label in zip(self.runs, labels([run.folder for run in self.runs]), strict=True):
                 run.label = label
 
     def add(self, folder: Path) -> None:
         """Put a run at the end, unless it is there. It has a label after the next `look`."""
-        real = os.path.realpath(folder)
-        if real in self._known:
-            return
-        self._known.add(real)
-        watched, rows = WatchedRun(folder, self.readers), RunRows(folder, self.open_rows)
-        self.runs.append(ViewedRun(len(self.runs), self._new_key(folder), folder, "", watched, rows))
+        self._add(_seen(folder), set())
 
-    def _new_key(self, folder: Path) -> str:
-        key = key_of(folder)
+    def _add(self, seen: _Seen, gone: set[str]) -> None:
+        if seen.real in self._known:
+            return
+        watched, rows = WatchedRun(seen.folder, self.readers), RunRows(seen.folder, self.open_rows)
+        before = next((real for real in gone & self._known.keys() if self._known[real].known_by == seen.key), None)
+        if before is None:
+            made = ViewedRun(len(self.runs), self._new_key(seen.key), seen.folder, "", watched, rows)
+            self.runs.append(made)
+        else:
+            made = self._known.pop(before)
+            made.watched.abandon()
+            made.rows.close()
+            self._left.append(made.rows)
+            made.folder, made.label, made.watched, made.rows = seen.folder, "", watched, rows
+        self._known[seen.real] = made
+
+    def _new_key(self, key: str) -> str:
         self._keys[key] += 1
         return key if self._keys[key] == 1 else f"{key}-{self._keys[key]}"
 
@@ -74,7 +113,8 @@ class ViewedRuns:
         """Read and make no further."""
         for run in self.runs:
             run.watched.abandon()
-            await run.rows.end()
+        for rows in (*(run.rows for run in self.runs), *self._left):
+            await rows.end()
         self.readers.close()
 
     def get(self, name: str) -> ViewedRun | None:
@@ -84,6 +124,14 @@ class ViewedRuns:
         return next((run for run in self.runs if run.key == name), None)
 
 
+def _seen(folder: Path) -> _Seen:
+    return _Seen(folder, _real(folder), key_of(folder))
+
+
+def _real(folder: Path) -> str:
+    return os.path.realpath(folder)
+
+
 def key_of(folder: Path) -> str:
     """What a run is known by wherever it lies: what was asked, and when; where that cannot be read, by its folder."""
     told: tuple[str, ...]
@@ -91,7 +139,7 @@ def key_of(folder: Path) -> str:
         record = read_run_record(folder)
         told = record.job, record.created_at, record.source.sha256, record.name
     except InputError:
-        told = (os.path.realpath(folder),)
+        told = (_real(folder),)
     return hashlib.sha256("\0".join(told).encode("utf-8", "surrogatepass")).hexdigest()[:_KEY_DIGITS]
 
 

@@ -1,10 +1,13 @@
 """A run's page: how it goes, kept up to date while it is looked at."""
 
+import asyncio
+
 from aiohttp import web
 
 from orchestrator.viewing.addresses import RUN
 from orchestrator.viewing.folders import run_of
 from orchestrator.viewing.live_view import command_path
+from orchestrator.viewing.moments import written
 from orchestrator.viewing.pages import page
 
 
@@ -17,8 +20,9 @@ def add_routes(app: web.Application) -> None:
 async def live(request: web.Request) -> web.Response:
     """The page, complete as it is when it is loaded."""
     run = run_of(request)
-    view = await run.watched.view()
-    return page(request, "live.html", run=run, record=run.record(), view=view, command=command_path(run.folder))
+    view, record = await run.watched.view(), await asyncio.to_thread(run.record)
+    made, command = written(record.created_at), command_path(run.folder)
+    return page(request, "live.html", run=run, record=record, view=view, made=made, command=command)
 
 
 async def live_json(request: web.Request) -> web.Response:

@@ -2,20 +2,21 @@
 
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.amounts import amount, duration, money, short_money
+from orchestrator.amounts import duration, money
 from orchestrator.estimates.against_actual import estimate_lines
 from orchestrator.showing_batches import batch_cells, batch_lines
 from orchestrator.status import Status
-from outputs.fold import LaneTotals
+from orchestrator.viewing.live_lanes import NONE, LiveLane, count, failures_of, texts
+from orchestrator.viewing.moments import clock, zone
 from prompts.plain_text import plain_text
 
-NONE = "–"
+Lines = Sequence[Sequence[str]]
 _MOST_BATCHES = 100
 _STANDS_STILL = ("paused", "draining", "silent")  # no pace says when such a run will be done
 
@@ -36,13 +37,15 @@ class LiveView:
     answered: int
     facts: Mapping[str, str]
     bars: Mapping[str, tuple[float, float]]
-    tables: Mapping[str, Sequence[Sequence[str]]]
+    tables: Mapping[str, Lines]
     lists: Mapping[str, Sequence[str]]
+    links: Mapping[str, Lines] = field(default_factory=dict)  # of the tables' cells, as far as they go; "" is none
+    imported: bool = False
     done: Mapping[str, bool] = field(default_factory=dict)  # what may be asked of the run now
 
     def to_json(self) -> dict[str, Any]:
         """For the page's script."""
-        names = ("at", "alive", "state", "simulated", "facts", "bars", "tables", "lists", "done")
+        names = ("at", "alive", "state", "simulated", "facts", "bars", "tables", "lists", "links", "done")
         return {name: getattr(self, name) for name in names}
 
 
@@ -57,9 +60,10 @@ def view_of(
     now = time.time() if now is None else now
     alive = status.pid is not None
     beat: Mapping[str, Any] = status.heartbeat.rest if status.heartbeat is not None else {}
-    lanes = [_Lane.of(status, number, rates, beat) for number in range(len(status.lanes))]
+    lanes = [LiveLane.of(status, number, rates, beat) for number in range(len(status.lanes))]
     facts = {**_counts(status, beat), **_pace(status, lanes, now), **_bounds(status, beat, now)}
-    facts |= {**_standing(status, now), "coverage": NONE if coverage is None else f"{coverage:.1%}"}
+    facts |= {**_standing(status, now), "coverage": NONE if coverage is None else f"{coverage:.1%}", "zone": zone(now)}
+    tables, links = _tables(status, lanes, now)
     return LiveView(
         at=now,
         name=status.name,
@@ -70,77 +74,48 @@ def view_of(
         answered=status.answered,
         facts={name: plain_text(text) for name, text in facts.items()},
         bars=_bars(status),
-        tables={
-            "lanes": [[plain_text(cell) for cell in lane.cells(alive)] for lane in lanes],
-            "batches": [
-                [plain_text(cell) for cell in batch_cells(batch, now)]
-                for batch in [one for one in status.batches if not one.over][:_MOST_BATCHES]
-            ],
-        },
+        tables={name: [[plain_text(cell) for cell in cells] for cells in lines] for name, lines in tables.items()},
         lists=_lists(status, beat, events, now),
+        links=links,
+        imported=status.imported,
         done=_may_be_done(status),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    totals: LaneTotals
-    rate: float
-    eta_s: float | None
-    said: Mapping[str, Any]  # by the process that works on it
-
-    @classmethod
-    def of(cls, status: Status, number: int, rates: Mapping[int, float], beat: Mapping[str, Any]) -> "_Lane":
-        totals = status.lanes[number]
-        rate = rates.get(number, 0.0)
-        name = f"{totals.provider}/{totals.model}"
-        said = next((one for one in _dicts(beat.get("lanes")) if one.get("name") == name), {})
-        left = totals.open
-        eta_s = 0.0 if not left else None if totals.in_batches or rate <= 0 else left / rate
-        return cls(totals, rate, eta_s, said)
-
-    def cells(self, alive: bool) -> tuple[str, ...]:
-        lane = self.totals
-        return (
-            f"{lane.provider}/{lane.model}",
-            f"{lane.answered:,} of {lane.asked:,}",
-            f"{lane.failed:,}",
-            _count(self.said.get("in_flight")) if alive else NONE,
-            f"{self.rate:,.1f}" if alive else NONE,
-            (duration(self.eta_s) if lane.open else "done") if alive else NONE,
-            f"{amount(lane.input_tokens)} + {amount(lane.output_tokens)}",
-            short_money(lane.cost_usd, lane.unpriced),
-            "; ".join(_texts(self.said.get("limits"))) or NONE,
-            self._note() or NONE,
-        )
-
-    def _note(self) -> str:
-        lane = self.totals
-        notes = [str(self.said["note"])] if self.said.get("note") else []
-        notes += [f"{lane.in_batches:,} in batches"] if lane.in_batches else []
-        notes += [f"{lane.by_batch:,} answered by batch"] if lane.by_batch else []
-        notes += [f"{lane.duplicates:,} answered as duplicates"] if lane.duplicates else []
-        notes += [f"{lane.unpriced:,} answers unpriced"] if lane.unpriced else []
-        notes += [f"{lane.billed_unanswered:,} billed without an answer"] if lane.billed_unanswered else []
-        return "; ".join(notes)
+def _tables(status: Status, lanes: Sequence[LiveLane], now: float) -> tuple[dict[str, Lines], dict[str, Lines]]:
+    """The tables, and where their cells lead to."""
+    failures = list(failures_of(status.lanes))
+    still = [batch for batch in status.batches if not batch.over]
+    tables: dict[str, Lines] = {
+        "lanes": [lane.cells(status.pid is not None) for lane in lanes],
+        "failures": [cells for cells, _ in failures],
+        "batches": [batch_cells(batch, now) for batch in still[:_MOST_BATCHES]],
+    }
+    return tables, {"lanes": [lane.links() for lane in lanes], "failures": [links for _, links in failures]}
 
 
 def _counts(status: Status, beat: Mapping[str, Any]) -> dict[str, str]:
     more = f" (about {status.about:,} in all)" if status.about > status.asked else ""
+    only_items = status.imported and not status.asked
     return {
-        "answered": f"{status.answered:,} of {status.asked:,}{more}",
-        "failed": f"{status.failed:,}",
+        "answered": _items(status) if only_items else f"{status.answered:,} of {status.asked:,}{more}",
+        "failed": NONE if only_items else f"{status.failed:,}",
+        "items": f"{status.items:,}",
         "left": f"{status.unsent:,}",
-        "in_flight": _count(beat.get("in_flight", status.in_flight)),
+        "in_flight": count(beat.get("in_flight", status.in_flight)),
         "in_batches": f"{status.in_batches:,}",
-        "held": _count(beat.get("held")),
+        "held": count(beat.get("held")),
         "attempts": f"{status.attempts:,}",
-        "concurrency": _count(beat.get("concurrency")),
+        "concurrency": count(beat.get("concurrency")),
         "via": status.via or "online",
     }
 
 
-def _pace(status: Status, lanes: Sequence[_Lane], now: float) -> dict[str, str]:
+def _items(status: Status) -> str:
+    return "1 item" if status.items == 1 else f"{status.items:,} items"
+
+
+def _pace(status: Status, lanes: Sequence[LiveLane], now: float) -> dict[str, str]:
     """How fast it goes, and when it will be done at this pace."""
     if status.pid is None:
         return {"rate": NONE, "eta": NONE, "in_time": NONE}
@@ -148,13 +123,11 @@ def _pace(status: Status, lanes: Sequence[_Lane], now: float) -> dict[str, str]:
         return {"rate": NONE, "eta": status.state, "in_time": NONE}
     left_s = _left_s(status, lanes)
     at = None if left_s is None else now + left_s
-    eta = (
-        "done" if not status.unsent else "not known yet" if at is None else f"{duration(left_s)}, at {_clock(at, now)}"
-    )
+    eta = "done" if not status.unsent else "not known yet" if at is None else f"{duration(left_s)}, at {clock(at, now)}"
     return {"rate": f"{sum(lane.rate for lane in lanes):,.1f} a second", "eta": eta, "in_time": _in_time(status, at)}
 
 
-def _left_s(status: Status, lanes: Sequence[_Lane]) -> float | None:
+def _left_s(status: Status, lanes: Sequence[LiveLane]) -> float | None:
     """Seconds until the last lane is done, and what will follow from answers with it; None where nobody knows."""
     etas = [lane.eta_s for lane in lanes]
     rate = sum(lane.rate for lane in lanes)
@@ -192,13 +165,21 @@ def _bounds(status: Status, beat: Mapping[str, Any], now: float) -> dict[str, st
     reserved = beat.get("reserved_usd")
     deadline = deadline_of(status)
     return {
-        "spent": money(spent, unpriced) + ("" if cap is None else f" of {money(cap)}"),
-        "cap": "no cap" if cap is None else money(cap),
+        "spent": _spent(status, spent, unpriced),
+        "cap": "no cap" if cap is None else money(cap) + (", used up" if spent + status.maybe_usd >= cap else ""),
         "caps": ", ".join(more) or NONE,
         "reserved": money(reserved) if isinstance(reserved, int | float) else NONE,
         "maybe": _maybe(status),
-        "deadline": NONE if deadline is None else f"{_clock(deadline, now)}, in {duration(max(0.0, deadline - now))}",
+        "deadline": NONE if deadline is None else f"{clock(deadline, now)}, in {duration(max(0.0, deadline - now))}",
     }
+
+
+def _spent(status: Status, spent: float, unpriced: int) -> str:
+    """In the words of the answer to a command; what may have been billed beside it counts under the cap, too."""
+    if status.imported and not status.asked:
+        return NONE
+    told = money(spent, unpriced) + ("" if status.caps.run is None else f" of {money(status.caps.run)}")
+    return f"{told}, {money(status.maybe_usd)} maybe billed" if status.maybe_usd else told
 
 
 def spent_usd(status: Status) -> float:
@@ -223,6 +204,8 @@ def _bars(status: Status) -> dict[str, tuple[float, float]]:
 
 def _standing(status: Status, now: float) -> dict[str, str]:
     """What the run does, why it stopped, and how it goes on."""
+    if status.imported:
+        return {"state": "imported", "detail": "made elsewhere: nothing of it is sent", "why": ""}
     if status.pid is None:
         done = status.exit_code == 0 and not status.unsent and not status.failed
         on = f"This starts one: overnight run {command_path(status.folder)}"
@@ -256,38 +239,9 @@ def command_path(folder: Path) -> str:
 
 def _lists(status: Status, beat: Mapping[str, Any], events: Sequence[str], now: float) -> dict[str, list[str]]:
     lists = {
-        "stages_paused": _texts(beat.get("stages_paused")),
-        "failures": list(_failures(status.lanes)),
+        "stages_paused": texts(beat.get("stages_paused")),
         "batch_lines": list(batch_lines(status.batches, now)),
         "expected": list(estimate_lines(status.expected)),
         "events": list(events),
     }
     return {name: [plain_text(text) for text in texts] for name, texts in lists.items()}
-
-
-def _failures(lanes: Sequence[LaneTotals]) -> Iterator[str]:
-    for lane in lanes:
-        if lane.failures:
-            kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(lane.failures.items()))
-            yield f"{lane.provider}/{lane.model}: {kinds}"
-
-
-def _clock(at: float, now: float) -> str:
-    try:
-        moment = datetime.fromtimestamp(at)
-    except (OverflowError, ValueError, OSError):
-        return "?"
-    return f"{moment:%H:%M}" if moment.date() == datetime.fromtimestamp(now).date() else f"{moment:%Y-%m-%d %H:%M}"
-
-
-def _count(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else NONE
-
-
-def _texts(value: object) -> list[str]:
-    """A heartbeat may hold anything."""
-    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -4,34 +4,35 @@ What is shown is what was sent: the very preparation of the engine, a clip as it
 URL holds goes to the browser as it is; an address that the provider fetched by itself is named and never asked.
 """
 
-from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+import io
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 
 import msgspec
 
 from orchestrator.media_stage import Wanted, wanted_media
+from outputs.browsing.asked_words import CHAT_MEDIA, Part, read_messages
 from outputs.journal import Log
 from outputs.line_by_seq import line_by_seq
 from outputs.records import RequestLine
 from outputs.run_record import RunRecord
 from prompts.input_error import InputError
 from providers.media.encoding import Prepared, encode, wants_png
-from providers.media.kinds import JPEG, PNG, type_of
+from providers.media.kinds import JPEG, PICTURE_TYPES, PNG, type_of
 from providers.media.modes import to_eight_bits
-from providers.media.pictures import BrokenPictureError, decode
+from providers.media.pictures import BrokenPictureError, decode, read_header
 from providers.media.preparing import prepare
 from providers.media.references import MediumKind, Reference, find_references
-from providers.media.sources import MediaRoot
+from providers.media.sources import MOST_PICTURE_BYTES, MediaRoot, read_data_url
 from providers.provider import ImageTokens, MediaLimits, Provider
 
 MOST_SIDE = 1280  # pixels of what is shown
 MOST_PIXELS = 40_000_000  # of a file: more would take the memory that the server has
 MOST_SHOWN = 64  # pictures of a row
 _LIMITS = MediaLimits(max_bytes=8 << 20, types=(JPEG, PNG))
-_MOST_KEPT_BYTES = 48 << 20
 _LONGEST_ADDRESS = 200
+_ELSEWHERE = "an address, which the provider fetched; it is not asked from here"
+_TOO_MANY = f"not shown: a page has at most {MOST_SHOWN} pictures"
 _decode_request = msgspec.json.Decoder(RequestLine).decode
 
 
@@ -70,26 +71,69 @@ def media_of(request: RequestLine, record: RunRecord) -> list[Shown]:
     """The pictures and clips of a request in their order, decoded and made anew. It takes its time: use a thread."""
     found: list[Shown] = []
     places = 0
-    for number, reference in enumerate(_references(request)):
-        shown = _looked_at(request, record, number, reference, MOST_SHOWN - places)
+    for reference, number in references_of(request):
+        room = MOST_SHOWN - places
+        shown = _in_body(reference, room) if number is None else _looked_at(request, record, number, reference, room)
         found.append(replace(shown, first=places))
         places += len(shown.pictures)
     return found
 
 
-def _references(request: RequestLine) -> list[Reference]:
+def references_of(request: RequestLine) -> list[tuple[Reference, int | None]]:
+    """Each with its number among the media that were looked at before the run; None: it stands in the body itself."""
+    body = bytes(request.body)
     try:
-        return find_references(bytes(request.body))
+        chat = [(reference, number) for number, reference in enumerate(find_references(body))]
     except InputError:
         return []  # an import takes bodies as they are
+    parts = [part for message in read_messages(body) for part in message.parts if part.medium is not None]
+    if all(part.kind in CHAT_MEDIA for part in parts):
+        return [*chat]
+    named = iter(chat)
+    told = [_native(part) if part.kind not in CHAT_MEDIA else next(named, None) for part in parts]
+    return [one for one in told if one is not None]
+
+
+def _native(part: Part) -> tuple[Reference, None]:
+    return Reference(0, part.medium or 0, MediumKind.PICTURE, part.address or ""), None
+
+
+def _in_body(reference: Reference, room: int) -> Shown:
+    """A picture that a body holds in its provider's own form: nothing prepared it, it went as it stands there."""
+    address = _address(reference)
+    if not reference.is_data:
+        return Shown(clip=False, address=address, why=_ELSEWHERE)
+    if not room:
+        return Shown(clip=False, address=address, why=_TOO_MANY)
+    try:
+        data = read_data_url(reference)
+        size = _size_of(data)
+        return Shown(False, address, 0, (made_anew(data),), None, size)
+    except InputError as error:
+        return Shown(clip=False, address=address, why=f"not shown: {error.message}")
+
+
+def _size_of(data: bytes) -> tuple[int, int]:
+    """In pixels, by its header. Raises InputError for what is no picture, or too large to be decoded here."""
+    kind = type_of(data[:4096])
+    if kind not in PICTURE_TYPES:
+        raise InputError("it is no picture")
+    if len(data) > MOST_PICTURE_BYTES:
+        raise InputError(f"has {len(data):,} bytes; at most {MOST_PICTURE_BYTES:,} are taken")
+    try:
+        header = read_header(io.BytesIO(data), kind)
+    except BrokenPictureError as error:
+        raise InputError(f"cannot be decoded as {kind}: {error}") from None
+    _check_pixels(header.width, header.height)
+    return header.width, header.height
 
 
 def _looked_at(request: RequestLine, record: RunRecord, number: int, reference: Reference, room: int) -> Shown:
     clip, address = reference.kind is MediumKind.CLIP, _address(reference)
     if reference.is_remote:
-        return Shown(clip, address, why="an address, which the provider fetched; it is not asked from here")
+        return Shown(clip, address, why=_ELSEWHERE)
     if reference.pictures > room:
-        return Shown(clip, address, why=f"not shown: a page has at most {MOST_SHOWN} pictures")
+        return Shown(clip, address, why=_TOO_MANY)
     medium = None if request.media is None or number >= len(request.media) else request.media[number]
     if medium is None:
         return Shown(clip, address, why="not shown: its hash was not recorded")
@@ -105,11 +149,18 @@ def _prepared(request: RequestLine, record: RunRecord, number: int) -> tuple[Pre
     wanted = _wanted(request, record, number)
     if not wanted.reference.is_data and record.media_root is None:
         raise InputError("not shown: the run does not say which folder its pictures are in")
-    if wanted.medium.width * wanted.medium.height > MOST_PIXELS:
-        raise InputError(f"not shown: more than {MOST_PIXELS // 10**6} million pixels")
+    try:
+        _check_pixels(wanted.medium.width, wanted.medium.height)
+    except InputError as error:
+        raise InputError(f"not shown: {error.message}") from None
     root = MediaRoot(Path(record.media_root or "/nonexistent"))
     sent = prepare(root, wanted.reference, wanted.medium, wanted.target, wanted.limits)
     return tuple(made_anew(picture.data) for picture in sent)
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise InputError(f"it has more than {MOST_PIXELS // 10**6} million pixels")
 
 
 def _wanted(request: RequestLine, record: RunRecord, number: int) -> Wanted:
@@ -144,53 +195,3 @@ def _address(reference: Reference) -> str:
     if reference.is_data:
         return f"data URL of {len(reference.url):,} characters"
     return reference.url if len(reference.url) <= _LONGEST_ADDRESS else reference.url[:_LONGEST_ADDRESS] + "…"
-
-
-_Key = tuple[str, int, tuple[int, ...]]  # folder, request, and how its files lie there
-
-
-@dataclass(slots=True)
-class MediaShelf:
-    """The pictures of the rows that were looked at last: a page asks for each of its own by itself."""
-
-    _kept: OrderedDict[_Key, list[Shown]] = field(default_factory=OrderedDict)
-    _lock: Lock = field(default_factory=Lock)  # one at a time: a decoder may take a hundred megabytes
-
-    def media_of(self, folder: Path, request: RequestLine, record: RunRecord) -> list[Shown]:
-        """As `media_of`, which is asked once for files that lie there unchanged."""
-        if not request.media:
-            return media_of(request, record)
-        key = str(folder), request.seq, _state(request, record)
-        with self._lock:
-            found = self._kept.pop(key, None)
-            self._kept[key] = found = media_of(request, record) if found is None else found
-            while len(self._kept) > 1 and sum(map(_bytes, self._kept.values())) > _MOST_KEPT_BYTES:
-                self._kept.popitem(last=False)
-            return found
-
-    def picture(self, folder: Path, request: RequestLine, record: RunRecord, place: int) -> Prepared | None:
-        """The picture at a place of a row; None where there is none, or where it is not shown."""
-        for shown in self.media_of(folder, request, record):
-            if shown.first <= place < shown.first + len(shown.pictures):
-                return shown.pictures[place - shown.first]
-        return None
-
-
-def _bytes(media: list[Shown]) -> int:
-    return sum(len(picture.data) for shown in media for picture in shown.pictures)
-
-
-def _state(request: RequestLine, record: RunRecord) -> tuple[int, ...]:
-    """What tells whether the files of a request are still the same ones."""
-    if record.media_root is None:
-        return ()
-    root, found = MediaRoot(Path(record.media_root)), []
-    for reference in _references(request):
-        if not reference.is_data and not reference.is_remote:
-            try:
-                state = root.path_of(reference).stat()
-            except (InputError, OSError):
-                found.append(-1)
-            else:
-                found += [state.st_ino, state.st_size, state.st_mtime_ns]
-    return tuple(found)

@@ -64,8 +64,24 @@ def fault_page(request: web.Request, status: HTTPStatus, why: str) -> web.Stream
     if request.path.endswith((".json", "/do")):
         return web.json_response({"ok": False, "error": visible(why)}, status=status)
     waits = status is HTTPStatus.ACCEPTED
-    title = "Being read" if waits else status.phrase
-    return page(request, "fault.html", status=status, title=title, why=why, waits=waits)
+    title = "Being read" if waits else _TITLES.get(status, status.phrase)
+    said = "No page of the viewer has this address." if why == HTTPStatus.NOT_FOUND.phrase else why
+    return page(request, "fault.html", status=status, title=title, why=said, waits=waits, ways=_ways_back(request))
+
+
+_TITLES = {
+    HTTPStatus.BAD_REQUEST: "This cannot be shown",
+    HTTPStatus.NOT_FOUND: "Not there",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "This went wrong",
+}
+
+
+def _ways_back(request: web.Request) -> list[tuple[str, str]]:
+    """Where a page that cannot be shown leads to, as (address, words): the run, its rows without filters, the list."""
+    root, run = root_of(request), request.match_info.get("run")
+    ways = [] if run is None or request.path.endswith(f"/{run}/") else [(f"{root}r/{run}/", "To the run")]
+    ways += [] if run is None or not request.query_string else [(f"{root}r/{run}/rows", "To all rows of the run")]
+    return [*ways, (root, "To the list of runs")]
 
 
 def read_static() -> dict[str, tuple[str, bytes]]:

@@ -9,17 +9,8 @@ from aiohttp import web
 
 from orchestrator.amounts import dollars
 from orchestrator.viewing.addresses import BASE
-from orchestrator.viewing.compare_page import (
-    COMPARISONS,
-    PATIENCE_S,
-    Asked,
-    changed_of,
-    pair_link,
-    read_asked,
-    run_at,
-    signed,
-    whole_number,
-)
+from orchestrator.viewing.compare_page import COMPARISONS, PATIENCE_S, or_refused, signed, two_runs
+from orchestrator.viewing.compare_query import PAGE, Asked, changed_of, pair_link, read_asked, whole_number
 from orchestrator.viewing.compared_texts import Column, Pair, pair_of
 from orchestrator.viewing.excerpts import Excerpt, Sheet, short
 from orchestrator.viewing.folders import ViewedRun
@@ -36,18 +27,34 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(f"{BASE}pair", pair)
 
 
-async def pair(request: web.Request) -> web.Response:
+async def pair(request: web.Request) -> web.StreamResponse:
     """The page; its address names both runs and both rows, and the place among the rows that changed."""
-    a, b = run_at(request, "a"), run_at(request, "b")
+    return await or_refused(request, _pair_of_rows)
+
+
+async def _pair_of_rows(request: web.Request) -> web.Response:
+    a, b = two_runs(request)
     asked = read_asked(request.query, a, b)
     numbers = [whole_number(request.query, f"request_{side}") for side in "ab"]
     opened = [await run.rows.opened() for run in (a, b)]
     both = [await asyncio.to_thread(read_row, one.run, number) for one, number in zip(opened, numbers, strict=True)]
     around = await _around(request, asked, (a, b)) if "at" in request.query else {}
-    values = await asyncio.to_thread(_view, both[0], both[1], asked)
-    simulated = any(one.run.record.simulated for one in opened)
-    names = [short(run.label) for run in (a, b)]
-    return page(request, "pair.html", asked=asked, names=names, simulated=simulated, around=around, **values)
+    values: dict[str, Any] = {
+        "asked": asked,
+        "names": [short(run.label) for run in (a, b)],
+        "simulated": any(one.run.record.simulated for one in opened),
+        "around": around,
+        "up": _up(request, asked),
+    }
+    return await asyncio.to_thread(lambda: page(request, "pair.html", **values, **_view(both[0], both[1], asked)))
+
+
+def _up(request: web.Request, asked: Asked) -> str:
+    """The list of the rows that changed, at the page and the line of this one."""
+    if "at" not in request.query:
+        return f"{asked.link()}#changed"
+    at = whole_number(request.query, "at")
+    return f"{asked.link(offset=at // PAGE * PAGE or None)}#row-{at}"
 
 
 async def _around(request: web.Request, asked: Asked, runs: tuple[ViewedRun, ViewedRun]) -> dict[str, str]:

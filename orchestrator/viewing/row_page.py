@@ -1,51 +1,57 @@
-"""The page of one row, its pictures, and its texts as they are for whoever wants the whole of them."""
+"""The page of one row, and its texts as they are for whoever wants the whole of them."""
 
 import asyncio
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
 
+from orchestrator.viewing import row_media
 from orchestrator.viewing.addresses import REQUEST, RUN
-from orchestrator.viewing.folders import run_of
-from orchestrator.viewing.media import MediaShelf, Shown, read_request
+from orchestrator.viewing.folders import ViewedRun, run_of
+from orchestrator.viewing.media import Shown
 from orchestrator.viewing.pages import page
+from orchestrator.viewing.row_media import MEDIA
+from orchestrator.viewing.row_query import address, behind, offset_of, read_query
 from orchestrator.viewing.row_view import response_of, view_of
-from orchestrator.viewing.rows_page import address, read_query
+from outputs.browsing.index import Beside
 from outputs.browsing.one_row import RowDetail, read_row
 from outputs.browsing.query import Query
-from outputs.run_record import RunRecord, read_run_record
+from outputs.run_record import RunRecord
 from outputs.tables.loading import LoadedRun
 from prompts.input_error import InputError
 
-_SHELF: web.AppKey[MediaShelf] = web.AppKey("media", MediaShelf)
 _TEXTS = ("response", "request", "answer")
 
 
 def add_routes(app: web.Application) -> None:
     """Add the routes of a row."""
-    app[_SHELF] = MediaShelf()
+    row_media.add_routes(app)
     app.router.add_get(f"{RUN}row/{REQUEST}", row)
     app.router.add_get(f"{RUN}row/{REQUEST}/raw", raw)
-    app.router.add_get(rf"{RUN}media/{REQUEST}/{{place:\d{{1,3}}}}", picture)
 
 
 async def row(request: web.Request) -> web.Response:
     """The page. Its address carries the filters of the table that it was opened from, for the rows beside it."""
-    run, number, query = run_of(request), _number(request), read_query(request)
+    run, number, query = run_of(request), _number(request), read_query(request.query)
     opened = await run.rows.opened()
     detail = await asyncio.to_thread(_read, opened.run, number)
-    before, after = await opened.neighbours(query, number)
-    media = await asyncio.to_thread(_media, request.app[_SHELF], run.folder, number, opened.run.record)
-    values = {
-        **view_of(detail),
-        **_ways(query, number, before, after),
-        "run": run,
-        "record": opened.run.record,
-        "media": media,
-    }
-    return page(request, "row.html", **values)
+    beside = await opened.neighbours(query, number)
+    media = await request.app[MEDIA].of_row(run.folder, number)
+    ways = _ways(query, number, beside)
+    return await asyncio.to_thread(_page, request, run, opened.run.record, detail, media, ways)
+
+
+def _page(
+    request: web.Request,
+    run: ViewedRun,
+    record: RunRecord,
+    detail: RowDetail,
+    media: Sequence[Shown],
+    ways: Mapping[str, Any],
+) -> web.Response:
+    """In a thread: texts of a megabyte take their time."""
+    return page(request, "row.html", **view_of(detail), **ways, run=run, record=record, media=media)
 
 
 def _read(run: LoadedRun, number: int) -> RowDetail:
@@ -58,39 +64,20 @@ def _read(run: LoadedRun, number: int) -> RowDetail:
         raise
 
 
-def _ways(query: Query, number: int, before: int | None, after: int | None) -> dict[str, Any]:
-    """The addresses of what is beside a row, from its own."""
-    behind = address(query, offset=0, limit=Query().limit)
-    more = f"?{behind}" if behind else ""
+def _ways(query: Query, number: int, beside: Beside) -> dict[str, Any]:
+    """The addresses of what is beside a row, from its own; the table is that of its page, and leads to its line."""
+    more = behind(query)
+    offset, line = (query.offset, "") if beside.place is None else (offset_of(query, beside.place), f"#row-{number}")
+    table = address(query, offset=offset)
     return {
-        "rows": f"../rows{more}",
-        "before": None if before is None else f"{before}{more}",
-        "after": None if after is None else f"{after}{more}",
+        "rows": f"../rows{'?' if table else ''}{table}{line}",
+        "before": None if beside.before is None else f"{beside.before}{more}",
+        "after": None if beside.after is None else f"{beside.after}{more}",
         "filtered": bool(query.filters),
         "more": more,
         "raw": f"{number}/raw",
         "way_to_media": f"../media/{number}",
     }
-
-
-def _media(shelf: MediaShelf, folder: Path, number: int, record: RunRecord) -> list[Shown]:
-    line = read_request(folder, number) if record.shows_media or record.media_root else None
-    return [] if line is None else shelf.media_of(folder, line, record)
-
-
-async def picture(request: web.Request) -> web.Response:
-    """One picture of a row, made anew."""
-    run, place = run_of(request), int(request.match_info["place"])
-    found = await asyncio.to_thread(_picture, request.app[_SHELF], run.folder, _number(request), place)
-    if found is None:
-        raise web.HTTPNotFound(reason="no such picture")
-    return web.Response(body=found[1], content_type=found[0], headers={"Content-Disposition": "inline"})
-
-
-def _picture(shelf: MediaShelf, folder: Path, number: int, place: int) -> tuple[str, bytes] | None:
-    line = read_request(folder, number)
-    found = None if line is None else shelf.picture(folder, line, read_run_record(folder), place)
-    return None if found is None else (found.type, found.data)
 
 
 async def raw(request: web.Request) -> web.Response:

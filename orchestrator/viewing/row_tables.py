@@ -18,7 +18,7 @@ from orchestrator.folder_lock import live_pid
 from orchestrator.viewing.live import StillReadingError
 from orchestrator.viewing.row_making import Making
 from outputs.browsing.columns import Value
-from outputs.browsing.index import RowIndex, RowPage
+from outputs.browsing.index import Beside, RowIndex, RowPage
 from outputs.browsing.making import browse_table
 from outputs.browsing.query import Query
 from outputs.journal import Log
@@ -75,8 +75,8 @@ class OpenRows:
         async with self._turn:
             return await asyncio.to_thread(self.index.page, query)
 
-    async def neighbours(self, query: Query, request: int) -> tuple[int | None, int | None]:
-        """The requests before and after one in what a query selects."""
+    async def neighbours(self, query: Query, request: int) -> Beside:
+        """What is beside a request in what a query selects."""
         async with self._turn:
             return await asyncio.to_thread(self.index.neighbours, query, request)
 

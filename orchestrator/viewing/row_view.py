@@ -10,16 +10,20 @@ from orchestrator.viewing.compared_texts import pairs_of, steps_of
 from orchestrator.viewing.excerpts import Sheet, laid_out, short
 from outputs.browsing.asked_words import Message, Part
 from outputs.browsing.one_row import RowDetail
+from outputs.browsing.origins import Origin
 from outputs.browsing.related import Judgement
 from outputs.browsing.settlements import Answer, Score
 from outputs.items import Item
 from prompts.records import Outcome
+from providers.wire import Billing
 
 NONE = "–"
 _LONGEST_REASON = 2000
 _MOST_MESSAGES, _MOST_PARTS = 100, 100
 _MOST_LINES = 200  # of a table
 _MOST_REFERENCES = 40
+_JUDGED = {"conflict": "conflict (loose)", "claim": "claim (strict)"}
+_FOUND = {True: "yes", False: "no", None: "n/a"}
 
 
 def view_of(detail: RowDetail) -> dict[str, Any]:
@@ -36,6 +40,7 @@ def view_of(detail: RowDetail) -> dict[str, Any]:
         "pairs": pairs_of(detail.sides, sheet),
         "ancestry": steps_of(detail.ancestry, sheet),
         "judgements": [_judgement(one) for one in detail.judgements[:_MOST_LINES]],
+        "origin": None if detail.origin is None else _origin(detail.origin),
         "item": None if detail.item is None else _item(detail.item, sheet),
         "messages": [_message(one, sheet) for one in detail.messages[:_MOST_MESSAGES]],
         "more_messages": max(0, len(detail.messages) - _MOST_MESSAGES),
@@ -59,12 +64,23 @@ def _facts(detail: RowDetail) -> Iterator[tuple[str, str]]:
     yield "item", _words(told.item)
     yield "dataset", _words(row.get("dataset"))
     yield "judged", _words(told.model) if detail.sides else ""
-    yield "cost", _usd(row.get("cost_usd")) if row else ""
+    yield "cost", _cost(detail) if row else ""
     yield from _answer_facts(detail, answer)
     yield "attempts", f"{row['attempts']:,}" if row else ""
-    yield "seq of the request", f"{line.seq}"
+    yield "seq of the request" if line.provider else "seq of the item", f"{line.seq}"
     yield "follows from seq", "" if line.after is None else f"{line.after}"
-    yield "fingerprint", line.fingerprint
+    yield "fingerprint", line.fingerprint or ""
+
+
+def _cost(detail: RowDetail) -> str:
+    """What was billed, and what was perhaps billed: of an attempt that nobody knows of, its reservation counts."""
+    row = detail.row or {}
+    elsewhere = detail.origin is not None and detail.state == "failed" and not detail.attempts
+    cost = "n/a" if elsewhere else _usd(row.get("cost_usd"))
+    most = [one["reserved_usd"] for one in detail.attempts if one["settled"] in (None, Billing.MAYBE)]
+    if not most:
+        return cost
+    return f"billed {cost}, maybe billed {'n/a' if None in most else f'at most {dollars(sum(most))}'}"
 
 
 def _answer_facts(detail: RowDetail, answer: Answer | None) -> Iterator[tuple[str, str]]:
@@ -120,6 +136,18 @@ def _judgement(one: Judgement) -> dict[str, str]:
         "outcome": ", ".join(text for text in told if text),
         "scores": scores or short(one.reason or NONE),
     }
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    """Where it was imported from, and what was judged there."""
+    return {
+        "places": [
+            (short(one.of) or "row", short(one.file, _LONGEST_REASON), "" if one.line is None else f"{one.line:,}",
+             short(one.key or ""))
+            for one in origin.places
+        ],
+        "judged": [(_JUDGED[name], _FOUND[found]) for name, found in origin.judged.items()],
+    }  # fmt: skip
 
 
 def _item(item: Item, sheet: Sheet) -> dict[str, Any]:

@@ -1,24 +1,27 @@
 """The table of a run's rows: filters as a form, search, order, pages. Its address is all that it shows."""
 
+import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
 
 from aiohttp import web
 
-from orchestrator.amounts import duration, money
+from orchestrator.amounts import duration
 from orchestrator.viewing.addresses import RUN
+from orchestrator.viewing.excerpts import short
 from orchestrator.viewing.folders import ViewedRun, run_of
 from orchestrator.viewing.pages import page
+from orchestrator.viewing.row_lines import columns_of, heading, line
+from orchestrator.viewing.row_query import Understood, address, understood
 from orchestrator.viewing.row_tables import Menus, OpenRows
 from outputs.browsing.columns import SCORE_MAX, SCORE_MIN, SEARCH, Value
 from outputs.browsing.index import RowPage
-from outputs.browsing.query import Query, parameters, parse_query, written
+from outputs.browsing.query import Query, written
 
-NONE = "–"
 SIZES = (25, 50, 100, 200)
 MENUS = {  # the columns that are chosen from, where a run has something to choose, and what they are called
     "stage": "stage",
@@ -37,27 +40,8 @@ MENUS = {  # the columns that are chosen from, where a run has something to choo
     "dimension": "dimension",
     "by_batch": "by batch",
     "attempts": "attempts",
+    "attempt_failure": "an attempt failed by",
 }
-SHOWN = {  # the columns of the table, those that say nothing left out; and whether they are numbers
-    "custom_id": ("row", False),
-    "model": ("model", False),
-    "lane": ("asked of", False),
-    "stage": ("stage", False),
-    "dataset": ("dataset", False),
-    "field": ("field", False),
-    "language": ("language", False),
-    "operator": ("operator", False),
-    "iteration": ("iteration", True),
-    "state": ("state", False),
-    "outcome": ("outcome", False),
-    "conflict": ("conflict", False),
-    "score": ("score", True),
-    "cost_usd": ("cost", True),
-    "latency_s": ("latency", True),
-    "attempts": ("attempts", True),
-    "excerpt": ("begins", False),
-}
-_ALWAYS = ("custom_id", "excerpt")
 _IN_FORM = (SEARCH, SCORE_MIN, SCORE_MAX)
 
 
@@ -67,32 +51,54 @@ def add_routes(app: web.Application) -> None:
 
 
 async def rows(request: web.Request) -> web.Response:
-    """The page."""
-    run = run_of(request)
-    query = read_query(request)
+    """The page. What is wrong in the address is said at its field, with all else as it was; then no row is shown."""
+    run, asked = run_of(request), understood(request.query)
     opened = await run.rows.opened()
-    found = await opened.page(query)
+    found = await _found(opened, asked)
     menus = await opened.menus(tuple(MENUS))
-    return page(request, "rows.html", **_values(run, opened, found, menus))
+    status = HTTPStatus.BAD_REQUEST if asked.faults else HTTPStatus.OK
+    return await asyncio.to_thread(_page, request, status, run, opened, found, menus, asked)
 
 
-def read_query(request: web.Request) -> Query:
-    """What an address asks for. Raises InputError for what is no column, no value of one, or named twice."""
-    params = {name: value for name, value in request.query.items() if value}
-    return parse_query(params)
+async def _found(opened: OpenRows, asked: Understood) -> RowPage:
+    """The rows; of a page behind the last one those of the last."""
+    query = asked.query
+    if asked.faults:
+        return RowPage((), 0, opened.index.total, query)
+    found = await opened.page(query)
+    if found.rows or not found.found:
+        return found
+    return await opened.page(replace(query, offset=_end(query, found.found)))
 
 
-def address(query: Query, **changed: Any) -> str:
-    """A query as it stands in an address, behind the question mark; what is as always is left out."""
-    query = replace(query, **changed)
-    order = {
-        "sort": query.sort if query.sort != "request" else "",
-        "descending": "true" if query.descending else "",
-        "offset": str(query.offset) if query.offset else "",
-        "limit": str(query.limit) if query.limit != Query().limit else "",
+def _page(
+    request: web.Request,
+    status: HTTPStatus,
+    run: ViewedRun,
+    opened: OpenRows,
+    found: RowPage,
+    menus: Menus,
+    asked: Understood,
+) -> web.Response:
+    beyond = asked.query.offset if found.query.offset != asked.query.offset else None
+    return page(
+        request,
+        "rows.html",
+        status=status,
+        beyond=beyond,
+        **_values(run, opened, found, menus),
+        **_faults(asked, menus, found),
+    )
+
+
+def _faults(asked: Understood, told: Menus, found: RowPage) -> dict[str, Any]:
+    """What is wrong in the address: at the fields that the form has, and aside from them."""
+    fields = {*_IN_FORM, "limit", *(menu.name for menu in _menus(told, found.query))}
+    return {
+        "faults": asked.faults,
+        "refused": asked.refused,
+        "aside": [(short(name), text) for name, text in asked.faults.items() if name not in fields],
     }
-    told = [parameters(query.filters), urlencode({name: text for name, text in order.items() if text})]
-    return "&".join(text for text in told if text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +113,15 @@ class Menu:
 
 def _values(run: ViewedRun, opened: OpenRows, found: RowPage, told: Menus) -> dict[str, Any]:
     query = found.query
-    columns = [name for name in SHOWN if _is_shown(name, told, found)]
+    columns = columns_of(told, found)
     return {
         "run": run,
         "record": opened.run.record,
         "query": query,
         "menus": list(_menus(told, query)),
         "chips": list(_chips(query)),
-        "headings": [_heading(name, query) for name in columns],
-        "lines": [_line(row, columns, query) for row in found.rows],
+        "headings": [heading(name, query, told) for name in columns],
+        "lines": [line(row, columns, query) for row in found.rows],
         "found": found.found,
         "total": found.total,
         "first": min(query.offset + 1, found.found),
@@ -130,18 +136,6 @@ def _values(run: ViewedRun, opened: OpenRows, found: RowPage, told: Menus) -> di
 
 
 _SCORES = ((SCORE_MIN, "score from"), (SCORE_MAX, "to"))
-
-
-def _is_shown(name: str, told: Menus, found: RowPage) -> bool:
-    """Whether a column says anything, and not the same as another one."""
-    match name:
-        case "lane":
-            return any(row["lane"] != row["model"] for row in found.rows)
-        case "attempts":
-            return any(value not in (0, 1) for value, _ in told.values[name])
-        case "state":
-            return len(told.values[name]) > 1
-    return name in _ALWAYS or told.says_something("dimension" if name == "score" else name)
 
 
 def _menus(told: Menus, query: Query) -> Iterator[Menu]:
@@ -176,49 +170,22 @@ def _chips(query: Query) -> Iterator[tuple[str, str, str, str]]:
         yield name, words, kept, address(query, filters=rest, offset=0)
 
 
-def _heading(name: str, query: Query) -> dict[str, Any]:
-    label, number = SHOWN[name]
-    here = query.sort == name
-    descending = not query.descending if here else number
-    order = ("descending" if query.descending else "ascending") if here else ""
-    link = "" if name == "excerpt" else address(query, sort=name, descending=descending, offset=0)
-    return {"label": label, "number": number, "order": order, "link": link}
-
-
-def _line(row: Mapping[str, Any], columns: Sequence[str], query: Query) -> dict[str, Any]:
-    cells = [(_cell(name, row[name]), SHOWN[name][1], name) for name in columns if name != "custom_id"]
-    behind = address(query, offset=0, limit=Query().limit)
-    link = f"row/{row['request']}" + (f"?{behind}" if behind else "")
-    return {"link": link, "name": row["custom_id"] or f"request {row['request']}", "cells": cells}
-
-
-def _cell(name: str, value: Any) -> str:
-    if value is None or value == "":
-        return NONE
-    match name:
-        case "score":
-            return f"{value:.3f}".rstrip("0").rstrip(".")
-        case "cost_usd":
-            return money(value)
-        case "latency_s":
-            return f"{value:.2f} s"
-        case "conflict" | "by_batch":
-            return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
 def _links(query: Query, found: int) -> dict[str, str]:
     """The addresses of other pages of the same rows, those that there are."""
-    size, offset = query.limit, query.offset
-    end = max(0, (found - 1) // size * size)
+    size, offset, end = query.limit, query.offset, _end(query, found)
     links = {}
     if offset > 0:
         links["first"] = address(query, offset=0)
-        links["prev"] = address(query, offset=max(0, min(offset, end + size) - size))
+        links["prev"] = address(query, offset=max(0, offset - size))
     if offset + size < found:
         links["next"] = address(query, offset=offset + size)
         links["last"] = address(query, offset=end)
     return links
+
+
+def _end(query: Query, found: int) -> int:
+    """Where the last page begins."""
+    return max(0, (found - 1) // query.limit * query.limit)
 
 
 def _as_of(opened: OpenRows) -> str:

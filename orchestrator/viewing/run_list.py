@@ -1,6 +1,7 @@
 """The list of runs: how each of them stands, as far as is known."""
 
 import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,12 +37,13 @@ async def list_json(request: web.Request) -> web.Response:
 
 def _known(found: Sequence[Mapping[str, Any]]) -> str:
     """What a page is loaded anew for: how many runs there are, of how many the name is known, and which they are."""
-    keys = " ".join(one["key"] for one in found)
-    return f"{len(found)} runs, {sum(bool(one['job']) for one in found)} read: {keys}"
+    which = "\0".join(f"{one['key']} {one['name']}" for one in found).encode("utf-8", "surrogatepass")
+    read = sum(bool(one["job"]) for one in found)
+    return f"{len(found)} runs, {read} read: {hashlib.sha256(which).hexdigest()[:16]}"
 
 
 async def _looked(runs: ViewedRuns) -> list[dict[str, Any]]:
-    runs.look()
+    await runs.look_on()
     await asyncio.wait([run.watched.begin() for run in runs.runs], timeout=_PATIENCE_S)
     return [_entry(run) for run in runs.runs]
 
@@ -54,9 +56,10 @@ def _entry(run: ViewedRun) -> dict[str, Any]:
     view = watched.known
     if view is None:
         return _told(run, {"state": "being read", "answered": watched.how_far})
-    return {**_told(run, view.facts), "job": view.job, "simulated": view.simulated}
+    return {**_told(run, view.facts), "job": view.job, "simulated": view.simulated, "imported": view.imported}
 
 
 def _told(run: ViewedRun, facts: Mapping[str, str]) -> dict[str, Any]:
     told = {name: facts.get(name, "") for name in _FACTS}
-    return {"number": run.number, "key": run.key, "name": run.label, "job": "", "simulated": False, "facts": told}
+    known = {"job": "", "simulated": False, "imported": False}
+    return {"number": run.number, "key": run.key, "name": run.label, **known, "facts": told}

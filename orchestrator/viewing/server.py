@@ -8,11 +8,12 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
 
 from aiohttp import web
 
 from orchestrator.viewing import compare_page, live_page, pair_page, row_page, rows_page, run_list, steering
-from orchestrator.viewing.addresses import BASE
+from orchestrator.viewing.addresses import BASE, RUN
 from orchestrator.viewing.folders import RUNS, ViewedRuns
 from orchestrator.viewing.pages import fault_page, read_static
 from orchestrator.viewing.safety import MOST_BYTES, QUIET, QuietHandler, guard
@@ -28,9 +29,17 @@ def make_app(runs: ViewedRuns, token: str, port: int) -> web.Application:
     app[RUNS] = runs
     for add_routes in _ROUTES:
         add_routes(app)
+    for address in (BASE, RUN):
+        app.router.add_get(address.removesuffix("/"), _with_slash)
     _add_static(app)
     app.on_cleanup.append(_close)
     return app
+
+
+async def _with_slash(request: web.Request) -> web.StreamResponse:
+    """A page's address as it is typed: its last slash was left out."""
+    query = f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
+    return web.Response(status=HTTPStatus.FOUND, headers={"Location": f"{request.path.rpartition('/')[2]}/{query}"})
 
 
 async def _close(app: web.Application) -> None:

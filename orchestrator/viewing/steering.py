@@ -1,14 +1,17 @@
 """Steering a run from its page: what `overnight pause`, `unpause`, `stop` and `set` do, with their words."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 from aiohttp import web
 
 from orchestrator.asking import adjustment
-from orchestrator.control import Command, Pause, Stop, Unpause, send_command
+from orchestrator.control import Adjust, Command, Pause, Stop, Unpause, send_command
 from orchestrator.folder_lock import live_pid
+from orchestrator.imported import IMPORT
 from orchestrator.showing import steered_line
 from orchestrator.stopping import nobody_to_stop
 from orchestrator.viewing.addresses import RUN
@@ -29,6 +32,13 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: str = ""
 
 
+_LABELS = {  # of the form's fields, by the options that they stand for
+    "budget": "Budget",
+    "until": "Until",
+    "for": "or for",
+    "concurrency": "In flight per lane",
+    "limit": "Limit",
+}
 _decoder = msgspec.json.Decoder(Asked)
 
 
@@ -55,10 +65,13 @@ def _done(run: ViewedRun, asked: Asked) -> str:
     command = command_of(asked)
     if live_pid(run.folder) is None:
         raise InputError(_nobody(run, asked))
-    return steered_line(run.folder, send_command(run.folder, command))
+    with in_words_of_the_form():
+        return steered_line(run.folder, send_command(run.folder, command))
 
 
 def _nobody(run: ViewedRun, asked: Asked) -> str:
+    if run.record().source.kind == IMPORT:
+        return "it was imported: nothing of it is sent, and there is nothing to steer"
     folder = command_path(run.folder)
     if asked.do == "stop" and asked.cancel_batches and nobody_to_stop(run.folder, True):
         return f"no process works on it; this cancels its batches: overnight stop {folder} --cancel-batches"
@@ -75,9 +88,31 @@ def command_of(asked: Asked) -> Command:
         case "stop":
             return Stop(cancel_batches=asked.cancel_batches)
         case "set":
-            limits = [asked.limit] if asked.limit.strip() else []
-            said = [text.strip() or None for text in (asked.budget, asked.until, asked.span)]
-            return adjustment(_whole(asked.concurrency), said[0], said[1], said[2], limits)
+            return _change_of(asked)
+
+
+def _change_of(asked: Asked) -> Adjust:
+    said = [text.strip() or None for text in (asked.budget, asked.until, asked.span)]
+    limits = [asked.limit] if asked.limit.strip() else []
+    concurrency = _whole(asked.concurrency)
+    if concurrency is None and not limits and not any(said):
+        raise InputError("nothing to change: fill in at least one field")
+    if asked.until.strip() and asked.span.strip():
+        raise InputError(f"fill in {_LABELS['until']!r} or {_LABELS['for']!r}, not both")
+    with in_words_of_the_form():
+        return adjustment(concurrency, said[0], said[1], said[2], limits)
+
+
+@contextlib.contextmanager
+def in_words_of_the_form() -> Iterator[None]:
+    """What the command line says of an option is said of the field of the page."""
+    try:
+        yield
+    except InputError as error:
+        name = (error.field or "").removeprefix("--").removesuffix("_usd")
+        if name not in _LABELS:
+            raise
+        raise InputError(error.message, field=_LABELS[name]) from None
 
 
 def _whole(text: str) -> int | None:
@@ -86,4 +121,4 @@ def _whole(text: str) -> int | None:
     try:
         return int(text)
     except ValueError:
-        raise InputError(f"{text!r} is no whole number", field="concurrency") from None
+        raise InputError(f"{text!r} is no whole number", field=_LABELS["concurrency"]) from None

@@ -21,7 +21,9 @@ _LONGEST = 1000  # steps: a chain that is longer goes in a circle
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """A template of the chain: the seed first, the row's own last. `operator` is None of a seed.
+    """A template of the chain: the seed first, the row's own last. `operator` is None of a seed, whose level is 0.
+
+    Where nobody said what a template was made of, as of an imported one, both are None.
 
     `partner` is the other template of a crossover. `request` is the first that was asked through it; None of a seed
     that was never asked as it is. `text` is None where it cannot be had.
@@ -69,11 +71,12 @@ def _nodes(run: LoadedRun, told: Told, place: Path) -> dict[str, tuple[int, Told
 
 def _ancestor(run: LoadedRun, node: str, request: int | None, its: Told | None, place: Path) -> Ancestor:
     made = its is not None and its.parent is not None
+    told = its is None or made or isinstance(its.seed, str)
     return Ancestor(
         node,
         its.operator if its is not None and made and isinstance(its.operator, str) else None,
         its.partner if its is not None and made and isinstance(its.partner, str) else None,
-        its.level if its is not None and isinstance(its.level, int) else None if made else 0,
+        its.level if its is not None and isinstance(its.level, int) else None if made or not told else 0,
         its.iteration if its is not None and isinstance(its.iteration, int) else None,
         request,
         _text(run, node, request, its, place),

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
-_MEDIA = ("image_url", "video_url")
+from outputs.browsing.native_pictures import native_url
+
+CHAT_MEDIA = ("image_url", "video_url")  # the kinds that chat completions have, which are prepared and then sent
 _SYSTEM = ("system", "instructions", "systemInstruction", "system_instruction")
 
 
@@ -17,8 +19,9 @@ _SYSTEM = ("system", "instructions", "systemInstruction", "system_instruction")
 class Part:
     """A piece of a message: its words, or a place where something else stands.
 
-    `medium` is the number, from 0, among the pictures and clips that a chat body names, which are prepared and sent;
-    `address` what the body says of where they are. `kind` says what any other piece is.
+    `medium` is the number, from 0, among the pictures and clips of the body; `address` what the body says of where it
+    is: a path, an address, or a data URL, also where another wire format holds its bytes. `kind` says what any other
+    piece is.
     """
 
     text: str | None = None
@@ -83,8 +86,9 @@ def _piece(told: dict[str, Any]) -> Part:
         return Part(text)
     said = told.get("type")
     kind = said if isinstance(said, str) else next(iter(told), "something else")
-    if kind not in _MEDIA:
-        return Part(kind=kind)
+    if kind not in CHAT_MEDIA:
+        native = native_url(told)
+        return Part(kind=kind) if native is None else Part(medium=-1, address=native, kind=kind)
     asked = told.get(kind)
     url = asked.get("url") if isinstance(asked, dict) else None
     return Part(medium=-1, address=url if isinstance(url, str) else None, kind=kind)

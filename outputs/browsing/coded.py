@@ -4,6 +4,7 @@ A text that stands in many rows is held once, and a number in each row: the plac
 order. A column with too many different texts, as `custom_id`, stays on disk.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from outputs.browsing.columns import BROWSE, SCORE_MAX, SCORE_MIN, Value, condition
+from outputs.browsing.columns import BROWSE, SCORE_MAX, SCORE_MIN, SEVERAL, Value, condition
 from outputs.browsing.writing import RANKED, RANKS, ROWS
 
 MOST_TEXTS = 50_000  # different ones that are held of a column
@@ -80,6 +81,8 @@ class CodedColumns:
         """The values of a column and how often each stands there: the `most` frequent ones, in order."""
         if name not in self._frame.columns:
             return []
+        if name == SEVERAL:
+            return self._each(most)
         counted = self._frame.group_by(name).len().sort("len", name, descending=[True, False], nulls_last=True)
         shown = counted.head(most).sort(name, nulls_last=True)
         texts = self._texts.get(name)
@@ -87,9 +90,23 @@ class CodedColumns:
 
     def different(self, name: str) -> int:
         """How many different values a column has, none among them."""
+        if name == SEVERAL:
+            return len(self._counted())
         if name in self._frame.columns:
             return self._frame[name].n_unique()
         return int(self._scan.select(pl.col(name).n_unique()).collect(engine="streaming").item())
+
+    def _each(self, most: int) -> list[tuple[Value, int]]:
+        """The values of the column that has several in a row, each counted by itself; that of rows without any last."""
+        found: list[tuple[Value, int]] = [*self._counted().most_common(most)]
+        return sorted(found, key=lambda one: (one[0] == "", one[0]))
+
+    def _counted(self) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for values, rows in self._frame.group_by(SEVERAL).len().iter_rows():
+            known = "" if values is None else self._texts[SEVERAL][values]
+            counts.update(dict.fromkeys(known.split("\n"), rows))
+        return counts
 
     def _known(self, name: str) -> list[str] | None:
         """The different texts of a column in order, the empty one counted as none; None where there are too many."""
@@ -104,9 +121,10 @@ class CodedColumns:
     def _is_text(self, name: str, value: str) -> pl.Expr:
         known = self._texts[name]
         none = pl.col(name).is_null() if value == "" else pl.lit(value=False)
-        if value not in known:
+        codes = [code for code, text in enumerate(known) if value in (text.split("\n") if name == SEVERAL else (text,))]
+        if not codes:
             return none if value == "" else pl.repeat(value=False, n=pl.len(), dtype=pl.Boolean).alias(name)
-        return (pl.col(name) == known.index(value)).fill_null(value=False) | none
+        return pl.col(name).is_in(codes).fill_null(value=False) | none
 
 
 def _narrowed(frame: pl.DataFrame) -> pl.DataFrame:

@@ -15,6 +15,7 @@ Filter = Mapping[str, Value]  # columns and their values, and the keys below; al
 SCORE_MIN, SCORE_MAX, SEARCH = "score_min", "score_max", "q"
 EXCERPT = 200  # characters
 NAME = "rows"
+SEVERAL = "attempt_failure"  # the column that has several values in a row, each a line
 
 BROWSE = TableSpec(
     NAME,
@@ -48,8 +49,13 @@ BROWSE = TableSpec(
         "dimension": Column(pl.String, "what the score is of: the overall one, or the first that was rated"),
         "conflict": Column(pl.Boolean, "ICE's first judgement found a conflict; null where none can be read"),
         "cost_usd": Column(pl.Float64, "of all answers and billed attempts; null where a price is not known", "USD"),
+        "maybe_billed": Column(pl.Int64, "attempts of which nobody knows (yet) whether they were billed"),
+        "maybe_usd": Column(pl.Float64, "what those cost at most, 0 for none; null where a price is not known", "USD"),
         "latency_s": Column(pl.Float64, "of the answer; null where nobody measured it", "seconds"),
         "attempts": Column(pl.Int64, "begun so far; 0 for a duplicate"),
+        "attempt_failure": Column(
+            pl.String, "kinds of the attempts that failed, one a line; a filter names one; null where none failed"
+        ),
         "landed_at": Column(MOMENT, "when the answer was there", "UTC"),
         "by_batch": Column(pl.Boolean, "the answer came by a batch; null where there is none"),
         "excerpt": Column(pl.String, f"the first {EXCERPT} characters of the answer, the refusal or the failure"),
@@ -73,4 +79,6 @@ def condition(name: str, value: Value) -> pl.Expr:
         score = pl.col("score")
         return (score >= float(value) if name == SCORE_MIN else score <= float(value)).fill_null(value=False)
     same = pl.col(name) == pl.lit(value)
+    if name == SEVERAL:
+        same = pl.col(name).str.split("\n").list.contains(pl.lit(value))
     return (same | pl.col(name).is_null() if value == "" else same).fill_null(value=False)

@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
+from outputs.browsing.attempts import attempts_told
 from outputs.browsing.columns import EXCERPT, completed
 from outputs.browsing.told import told
 from outputs.identity.rows import LOOSE, STRICT
@@ -21,6 +22,7 @@ HELPERS = ("target", "tree", "question", "node", "template_sha256", "said_confli
 TEXT = "text"
 APART = "\uffff"  # stands between the texts that are searched; no character, and replaced where a text has it
 ROWS, BYTES = 65_536, 48_000_000  # of a part, at most, but for one row
+_IMPORT = "import"  # as in orchestrator.imported
 _SEARCHED = ("custom_id", "text", "refusal", "failure_message", "reason")
 
 
@@ -82,6 +84,8 @@ class Gathering:
     def _part(self, outcomes: pl.DataFrame, metadata: pl.Series, answers: pl.DataFrame) -> pl.DataFrame:
         rows = outcomes.rename({"model": "asked"}).join(answers, on="request", how="left", maintain_order="left")
         rows = pl.concat([rows, told(metadata)], how="horizontal")
+        tried = attempts_told(self._scan("attempts"), outcomes["request"])
+        rows = rows.join(tried, on="request", how="left", maintain_order="left")
         rows = rows.with_columns(
             pl.col("stage", "dataset").replace({"": None}),
             lane=pl.format("{}/{}", "provider", "asked"),
@@ -89,8 +93,18 @@ class Gathering:
             score=pl.col("score").fill_nan(None),
             excerpt=pl.coalesce("text", "refusal", "failure_message").str.slice(0, EXCERPT),
             verdict=_verdict(),
+            maybe_billed=pl.col("maybe_billed").fill_null(0),
+            maybe_usd=pl.when(pl.col("maybe_billed").is_null()).then(0.0).otherwise("maybe_usd"),
+            cost_usd=self._cost(),
         )
         return self._finished(rows.with_columns(model=self._model()))
+
+    def _cost(self) -> pl.Expr:
+        """Of a row that failed elsewhere, before it was imported, nobody knows what it cost."""
+        cost = pl.col("cost_usd")
+        if self.run.record.source.kind != _IMPORT:
+            return cost
+        return pl.when((pl.col("state") != "failed") | (pl.col("attempts") > 0)).then(cost)
 
     def _model(self) -> pl.Expr:
         judging = [f"{prompt.name}@{prompt.version}" for prompt in self.run.record.prompts]

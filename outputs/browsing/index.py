@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -41,6 +41,14 @@ class RowPage:
     found: int
     total: int
     query: Query
+
+
+class Beside(NamedTuple):
+    """The requests before and after a row in what a query selects, and its place there; None where there is none."""
+
+    before: int | None = None
+    after: int | None = None
+    place: int | None = None
 
 
 class RowIndex:
@@ -92,16 +100,16 @@ class RowIndex:
         """How many values `values` leaves out."""
         return self._coded.different(column) - len(self.values(column))
 
-    def neighbours(self, query: Query, request: int) -> tuple[int | None, int | None]:
-        """The requests before and after one in what a query selects, whatever its offset; None where there is none."""
+    def neighbours(self, query: Query, request: int) -> Beside:
+        """What is beside a request in what a query selects, whatever its offset; nothing where it is not selected."""
         selected = self._selected(query)
         place = np.flatnonzero(selected == self._coded.place(request))
         if not len(place):
-            return None, None
+            return Beside()
         here = int(place[0])
         before = None if here == 0 else self._coded.request(int(selected[here - 1]))
         after = None if here + 1 == len(selected) else self._coded.request(int(selected[here + 1]))
-        return before, after
+        return Beside(before, after, here)
 
     def read(self, places: Sequence[int]) -> list[Row]:
         """The rows at these places, in this order."""

@@ -7,6 +7,9 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -19,7 +22,7 @@ from outputs.tables.workroom import workroom
 from prompts.input_error import InputError
 
 FOLDER = "browsing"
-_FORMAT = 1  # counted on with every change of what the rows say
+_FORMAT = 2  # counted on with every change of what the rows say
 _LARGE = 30_000  # rows, from which on a process of its own pays
 _ROOT = Path(__file__).parents[2]
 _COMMAND = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
@@ -39,10 +42,29 @@ def browse_table(run: LoadedRun) -> Path:
     Raises InputError where they cannot be made, OSError where the disk is full.
     """
     place = next(iter(run.tables.values())).parent / FOLDER
-    large = max(run.record.requests, run.counts.asked) >= _LARGE
-    if not _is_made(place) and not (large and _made_by_another(run.folder, place)):
+    if not _is_made(place) and not (_is_large(run) and _made_by_another(run.folder, place)):
         make(run.folder, place.parent)
     return place / ROWS
+
+
+@contextmanager
+def rows_meanwhile(runs: Sequence[LoadedRun]) -> Iterator[None]:
+    """Have the rows of large runs made beside the block, which goes on for as long as that takes.
+
+    Nothing is raised: who opens rows that could not be made is told why.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        for run in filter(_is_large, runs):
+            beside.submit(browse_table, run)
+        try:
+            yield
+        except BaseException:
+            beside.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _is_large(run: LoadedRun) -> bool:
+    return max(run.record.requests, run.counts.asked) >= _LARGE
 
 
 def make(folder: Path, tables: Path, disk: Disk | None = None) -> None:

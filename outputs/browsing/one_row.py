@@ -13,45 +13,36 @@ import polars as pl
 
 from outputs.browsing.ancestry import Ancestor, ancestry
 from outputs.browsing.asked_words import Message, read_messages
+from outputs.browsing.failure_places import FAILURES
 from outputs.browsing.item_places import PLACES, find_item
 from outputs.browsing.making import browse_table
+from outputs.browsing.origins import Origin, origin_of
 from outputs.browsing.related import Judgement, Related, Side, Told, read_told
 from outputs.browsing.settlements import Answer, FinalFailure, answers_of, attempts_of, failures_of
 from outputs.items import Item
 from outputs.journal import Log
 from outputs.line_by_seq import line_by_seq
 from outputs.tables.loading import LoadedRun
+from outputs.tables.request_rows import AskedLine
 from outputs.tables.score_reading import readers_of
 from prompts.input_error import InputError
-from providers.media.preflight import Medium
 
 
-class AskedLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of requests.jsonl; `body` and `metadata` as JSON."""
+class WholeLine(AskedLine, frozen=True, kw_only=True):
+    """A line of `requests.jsonl` with its body, as JSON."""
 
-    seq: int
-    custom_id: str
-    provider: str
-    model: str
-    url: str = ""
-    fingerprint: str = ""
-    after: int | None = None
     body: msgspec.Raw = msgspec.Raw(b"null")
-    metadata: msgspec.Raw = msgspec.Raw(b"null")
-    media: tuple[Medium | None, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RowDetail:
-    """A row. `raw` is the request's line, JSON bytes; `row` has the columns of the table `outcomes`, None where the
-    request was withdrawn. `answers` are all that came, `answer` is the one that counts. `sides` are the answers that
-    a judgement is about, in the order in which the judge saw them; `judgements` are those of an answer. `ancestry`
-    is that of the template, the seed first.
+    """A row. `row` has the columns of the table `outcomes`, None where the request was withdrawn. `answers` are all
+    that came, `answer` is the one that counts. `sides` are the answers that a judgement is about, in the order in
+    which the judge saw them; `judgements` are those of an answer. `ancestry` is that of the template, the seed first.
+    `origin` is where an imported row is from.
     """
 
-    run: str
-    raw: bytes
-    line: AskedLine
+    line: WholeLine
     state: str
     row: Mapping[str, Any] | None
     messages: tuple[Message, ...]
@@ -63,6 +54,7 @@ class RowDetail:
     judgements: tuple[Judgement, ...]
     ancestry: tuple[Ancestor, ...]
     told: Told
+    origin: Origin | None = None
 
     @property
     def answer(self) -> Answer | None:
@@ -74,11 +66,6 @@ class RowDetail:
         """The last final failure of a row that has failed."""
         return self.failures[-1] if self.failures and self.state == "failed" else None
 
-    @property
-    def swapped(self) -> bool:
-        """Whether the judge saw the two texts in the other order."""
-        return self.told.swapped is True
-
 
 def read_row(run: LoadedRun, request: int) -> RowDetail:
     """The row of the request with this seq. Raises InputError where there is none, or the log is damaged; OSError."""
@@ -87,20 +74,22 @@ def read_row(run: LoadedRun, request: int) -> RowDetail:
     try:
         if raw is None:
             return _item_row(run, request)
-        line = msgspec.json.decode(raw, type=AskedLine)
+        line = msgspec.json.decode(raw, type=WholeLine)
         known = run.scan("requests").filter(pl.col("seq") == request).select("state").collect()
         row = run.scan("outcomes").filter(pl.col("request") == request).collect().to_dicts()
         told = read_told(bytes(line.metadata))
         attempts = attempts_of(run, request)
         answers = tuple(answers_of(run, request, readers_of(run.record, run.folder)))
-        failures = tuple(failures_of(run, request, min((one["seq"] for one in attempts), default=request)))
+        failures = tuple(failures_of(run, request, place / FAILURES))
         name = told.item if isinstance(told.item, str) else None
         item = None if name is None else find_item(run.folder / Log.ITEMS.file_name, place / PLACES, name)
         related = Related(run, told)
         return RowDetail(
-            run.name, raw, line, known.item() if known.height else "open", row[0] if row else None,
+            line, known.item() if known.height else "open", row[0] if row else None,
             read_messages(bytes(line.body)), tuple(attempts), answers, failures, item,
             related.sides(), related.judgements(), ancestry(run, told, place), told,
+            origin_of(bytes(line.metadata), *(bytes(one.line.metadata) for one in reversed(answers)),
+                      *(one.metadata for one in reversed(failures))),
         )  # fmt: skip
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError(f"the log is damaged at request {request}: {error}", file=run.folder) from None
@@ -112,5 +101,7 @@ def _item_row(run: LoadedRun, seq: int) -> RowDetail:
     if raw is None:
         raise InputError(f"the run has no request {seq}", file=run.folder)
     item = msgspec.json.decode(raw, type=Item)
-    line = AskedLine(seq=seq, custom_id=item.item, provider="", model=item.system)
-    return RowDetail(run.name, raw, line, "answered", None, (), (), (), (), item, (), (), (), Told())
+    line = WholeLine(seq=seq, custom_id=item.item, provider="", model=item.system)
+    return RowDetail(
+        line, "answered", None, (), (), (), (), item, (), (), (), Told(), origin_of(item.fields)
+    )  # fmt: skip

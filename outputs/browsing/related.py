@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from outputs.browsing.samples import whole_texts
+from outputs.browsing.whole_texts import whole_texts
 from outputs.identity.rows import ASK, LOOSE, STRICT
 from outputs.judged.asked import ANSWER, JUDGE
 from outputs.tables.loading import LoadedRun

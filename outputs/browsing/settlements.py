@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from outputs.browsing.log_lines import lines_about, read_line
+from outputs.browsing.failure_places import lines_about
+from outputs.browsing.log_lines import read_line
 from outputs.browsing.score_tokens import ScoreToken, score_tokens
 from outputs.journal import Log
 from outputs.tables.bodies import BodyReader
@@ -46,7 +48,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class FinalFailure:
-    """A line of errors.jsonl: the failure's kind in `code`; `response` is what came back, raw JSON or null."""
+    """A line of errors.jsonl: the failure's kind in `code`; `response` is what came back, raw JSON or null.
+
+    `metadata` is that of the request, JSON; of an imported row it says where it is from, also where the request's does
+    not.
+    """
 
     seq: int
     code: str
@@ -55,6 +61,7 @@ class FinalFailure:
     attempts: int
     at: float
     response: bytes
+    metadata: bytes = b"null"
 
 
 class _Error(msgspec.Struct):
@@ -69,6 +76,7 @@ class _ErrorLine(msgspec.Struct):
     attempts: int = 0
     at: float = 0.0
     response: msgspec.Raw = msgspec.Raw(b"null")
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def answers_of(run: LoadedRun, request: int, readers: Mapping[str, AnswerReader]) -> Iterator[Answer]:
@@ -97,13 +105,19 @@ def _answer(line: AnswerLine, counts: bool, bodies: BodyReader, readers: Mapping
     return Answer(line, counts, bytes(body), completion, parsed, tuple(scores))
 
 
-def failures_of(run: LoadedRun, request: int, after: int) -> Iterator[FinalFailure]:
-    """The final failures of a request, in the order of the log, of the lines behind the seq `after`."""
-    for data in lines_about(run.folder / Log.ERRORS.file_name, request, after):
-        line = msgspec.json.decode(data, type=_ErrorLine)
+def failures_of(run: LoadedRun, request: int, places: Path) -> Iterator[FinalFailure]:
+    """The final failures of a request, in the order of the log; `places` has where they stand in it."""
+    for line in lines_about(run.folder / Log.ERRORS.file_name, places, request, _ErrorLine):
         told = line.error
         yield FinalFailure(
-            line.seq, told.code, told.message, told.provider_code, line.attempts, line.at, bytes(line.response)
+            line.seq,
+            told.code,
+            told.message,
+            told.provider_code,
+            line.attempts,
+            line.at,
+            bytes(line.response),
+            bytes(line.metadata),
         )
 
 

@@ -9,6 +9,7 @@ import polars as pl
 from outputs.answers import iterate_items
 from outputs.browsing.cells import CELLS, LINES, STARTS, CellWriter
 from outputs.browsing.columns import BROWSE, NAME
+from outputs.browsing.failure_places import FAILURES, write_failure_places
 from outputs.browsing.gathering import TEXT, Gathering
 from outputs.browsing.item_places import PLACES, write_item_places
 from outputs.browsing.item_rows import item_parts
@@ -19,7 +20,7 @@ from outputs.tables.loading import LoadedRun
 from outputs.tables.parquet import opened
 
 ROWS, TEXTS, RANKS = f"{NAME}.parquet", "texts.parquet", "ranks.parquet"
-FILES = (ROWS, TEXTS, RANKS, LINES, STARTS, PLACES)
+FILES = (ROWS, TEXTS, RANKS, LINES, STARTS, PLACES, FAILURES)
 RANKED = tuple(name for name in CELLS if name != "excerpt")
 _GROUP = 16_384  # rows that are read at once
 
@@ -43,6 +44,8 @@ def write_files(run: LoadedRun, beside: Path, disk: Disk) -> None:
         pl.concat([rank.collect() for rank in ranks], how="horizontal").write_parquet(file)
     with opened(disk, beside / PLACES) as file:
         write_item_places(run.folder / Log.ITEMS.file_name, file)
+    with opened(disk, beside / FAILURES) as file:
+        write_failure_places(run.folder / Log.ERRORS.file_name, file)
     for path in (*rows, *texts):
         path.unlink()
 

@@ -7,10 +7,12 @@ import polars as pl
 
 from outputs.figures.boards import told_apart
 from outputs.figures.model_names import shown_names
-from outputs.figures.parts import Analysis, Column, Filter, Kind, Part, Section
+from outputs.figures.parts import Analysis, Column, Kind, Part, Section
 from outputs.figures.scatter import MOST_NAMED, scatter
 from outputs.ice_against_rse import OVERALL, matches
 from outputs.identity.columns import MEASURES
+from outputs.identity.rows import ASK
+from outputs.judged.asked import JUDGE
 from outputs.judged.panels import ALL_JUDGES
 from outputs.report import number, numbered
 
@@ -77,7 +79,10 @@ def _part(
     drawn = [{**line, "label": str(line["point"]) if many else line["name"]} for line in lines]
     known = [line for line in drawn if line["similarity"] is not None and line["rate"] is not None]
     title = f"{measure.capitalize()} contradictions against similarity" + (f" ({label})" if label else "")
-    told = [*map(_correlated, correlation), "Lines: 95 % intervals."]
+    told = [*map(_correlated, correlation), "Lines: 95 % intervals. Rows: judgements of the model's answers, and the "]
+    told[-1] += "questions put to it."
+    if points["judge"][0] == ALL_JUDGES:
+        told.append("Similarity: the mean of the judges.")
     if left := len(lines) - len(known):
         told.append(f"{numbered(left, 'model')} without both numbers {'is' if left == 1 else 'are'} not drawn.")
     words = ("mean overall similarity to the reference (RSE)", f"share of {measure} contradictions (ICE)")
@@ -86,12 +91,13 @@ def _part(
         title,
         frame,
         columns,
-        [_filter(line) for line in lines],
+        [{"stage": JUDGE, "model": line["model"]} for line in lines],
         " ".join(told),
         scatter(known, *words) if known else None,
         f"Scatter plot: share of {measure} contradictions against mean similarity of {len(known)} models."
         if known
         else "",
+        [{"stage": ASK, "model": line["target"]} for line in lines],
     )
 
 
@@ -130,11 +136,6 @@ def _lines(found: Analysis, points: pl.DataFrame, measure: str) -> list[dict[str
     return lines
 
 
-def _filter(line: Mapping[str, Any]) -> Filter | None:
-    """All rows of the model, of both evaluations, where both call it the same."""
-    return {"model": line["model"]} if line["model"] == line["target"] else None
-
-
 def _correlated(row: Mapping[str, Any]) -> str:
     values = ", ".join(f"{words} {number(row[name])}" for words, name in (("Spearman", "spearman"), ("tau-b", "tau_b")))
     warning = f" ({row['warning']})" if row["warning"] else ""
@@ -153,5 +154,7 @@ def _correlations(table: pl.DataFrame) -> Part:
         Column("warning", "To be known"),
     ]
     frame = table.with_columns(pl.col(pl.Float64).fill_nan(None))
-    note = "Over models, of the similarity with each measure; p by permutation, of tau-b 0."
-    return Part(f"{KEY}_correlations", "Rank correlations", frame, columns, [None] * frame.height, note)
+    note = "Over models, of the similarity with each measure; p by permutation, of tau-b 0. Rows: all judgements of "
+    note += "answers, and all questions of ICE."
+    judged, asked = ([{"stage": stage}] * frame.height for stage in (JUDGE, ASK))
+    return Part(f"{KEY}_correlations", "Rank correlations", frame, columns, judged, note, others=asked)

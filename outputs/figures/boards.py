@@ -9,6 +9,7 @@ import polars as pl
 
 from outputs.figures.model_names import apart, shown_names
 from outputs.figures.parts import Analysis, Part
+from outputs.figures.scales import Scale, prompt_scales
 from outputs.judged.differences import headline
 from outputs.judged.panels import ALL_JUDGES, MACRO, POOLED
 
@@ -18,7 +19,7 @@ class Board:
     """`means` and `differences` of it alone; `main` is the dataset, or the mean over several, that models stand by.
 
     `judges` are those whose judgements it rests on. `label` says what tells it from the other boards, `first` whether
-    it is the first of its prompt and reference.
+    it is the first of its prompt and reference. `scale` is the prompt's, if it is known.
     """
 
     prompt: str
@@ -29,6 +30,7 @@ class Board:
     means: pl.DataFrame
     differences: pl.DataFrame
     first: bool
+    scale: Scale | None = None
 
     @property
     def datasets(self) -> list[str]:
@@ -77,8 +79,11 @@ def boards_of(found: Analysis) -> list[Board]:
     if not means.height:
         return []
     panels = means.select("prompt", "reference").unique(maintain_order=True).rows()
+    several, scales = len(panels) > 1, prompt_scales(found.runs)
     return [
-        board for prompt, reference in panels for board in _of_panel(found, prompt, reference, several=len(panels) > 1)
+        replace(board, scale=scales.get(prompt))
+        for prompt, reference in panels
+        for board in _of_panel(found, prompt, reference, several=several)
     ]
 
 

@@ -1,5 +1,6 @@
 """Calibration: what people's ratings are on average where a metric's score is so high."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from outputs.analysis_options import Options
 from outputs.captions.metric_scores import COMPUTED
-from outputs.captions.points import Points, points_of
+from outputs.captions.points import Points, points_of, rating_of
 from outputs.captions.protocols import Protocol
 from outputs.captions.series import Series
 from outputs.figures import theme
@@ -21,6 +22,8 @@ from outputs.figures.clustered_mean import clustered_mean
 from outputs.figures.labels import plotted
 from outputs.figures.marks import data_of
 from outputs.figures.parts import Chart, Column, Filter, Kind, Part
+from outputs.figures.scales import beyond, passed, passed_ends
+from outputs.items import Item
 from outputs.statistics.resampling import Floats, Interval
 from prompts.plain_text import plain_text
 
@@ -49,6 +52,8 @@ _SCHEMA: dict[str, type[pl.DataType]] = {
     "captions": pl.Int64,
     "clusters": pl.Int64,
     "warning": pl.String,
+    "least_rating": pl.Float64,  # that anyone gave, of this dimension
+    "greatest_rating": pl.Float64,
 }
 
 
@@ -98,10 +103,26 @@ def calibration_part(data: CaptionData, correlations: pl.DataFrame) -> Part | No
         filters=[where for _, where in lines],
         note="Captions with a score that counts, in bins of about as many; a point is a bin's mean score and the mean "
         "of its captions' mean ratings, the larger the more captions, with the 95 % interval over pictures or clips. "
-        f"The more steadily they rise, the better a score tells how people rate.{more}",
+        f"The more steadily they rise, the better a score tells how people rate.{_beyond(frame)}{more}",
         chart=_chart(data, frame, panels.head(MOST_PANELS)),
         alt="Mean rating by people against binned score, a panel for each metric and dimension, with 95 % intervals.",
     )
+
+
+def _beyond(frame: pl.DataFrame) -> str:
+    """Intervals that go beyond all ratings of their dimension, which are the only scale that is known of people's."""
+    scales = frame.select("least_rating", "greatest_rating").rows()
+    intervals = frame.select("low", "high").rows()
+    many = sum(any(map(any, passed([one], scale))) for one, scale in zip(intervals, scales, strict=True))
+    told = f" ({scales[0][0]:g} to {scales[0][1]:g})" if len(set(scales)) == 1 else ""
+    return f" Dashed: the end of the ratings. {beyond(many, f'of the ratings that were given{told}')}" if many else ""
+
+
+def _given(items: Sequence[Item], dimension: str) -> tuple[float, float]:
+    """The least and the greatest rating that an annotator gave."""
+    every = (rating_of(rating, dimension) for item in items for rating in item.ratings)
+    known = [value for value in every if value is not None and math.isfinite(value)]
+    return min(known, default=math.nan), max(known, default=math.nan)
 
 
 def _held(data: CaptionData, correlations: pl.DataFrame) -> list[tuple[Series, str]]:
@@ -117,6 +138,7 @@ def _held(data: CaptionData, correlations: pl.DataFrame) -> list[tuple[Series, s
 def _lines(data: CaptionData, held: Sequence[tuple[Series, str]]) -> Iterator[tuple[dict[str, Any], Filter | None]]:
     items = list(data.captions.items.values())
     known: dict[str, Points] = {}
+    given: dict[str, dict[str, float]] = {}
     for series, human in held:
         if human not in known:
             known[human] = points_of(items, human, Protocol.AVERAGED)
@@ -126,8 +148,10 @@ def _lines(data: CaptionData, held: Sequence[tuple[Series, str]]) -> Iterator[tu
         every = bool((series.ok == (series.used & points.rated)).all())
         led = data.scored((series.metric, series.judge, series.source), series.dimension) if every else None
         about = {**{name: getattr(series, name) for name in (*KEY, "dimension")}, "human_dimension": human}
+        if human not in given:
+            given[human] = dict(zip(("least_rating", "greatest_rating"), _given(items, human), strict=True))
         for one in calibrated(scores[there], points.rating[there], points.cluster[there], data.options):
-            yield about | _row(one), within(led, one.low, one.high)
+            yield about | _row(one) | given[human], within(led, one.low, one.high)
 
 
 def _row(one: Bin) -> dict[str, Any]:
@@ -157,7 +181,8 @@ def _chart(data: CaptionData, frame: pl.DataFrame, panels: pl.DataFrame) -> Char
     rules = base.mark_rule(color=theme.OKABE_ITO[0], strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
     size = alt.Size("captions:Q", scale=alt.Scale(range=[20, 90], zero=True), legend=None)
     dots = base.mark_point(filled=True, color=theme.OKABE_ITO[0], opacity=1).encode(y=y, size=size)
-    drawn = alt.layer(line, rules, dots).properties(width=width, height=_HEIGHT)
+    ends = alt.Chart().mark_rule(strokeDash=[4, 3], color=theme.INK, opacity=0.7).encode(y="end:Q")
+    drawn = alt.layer(ends, line, rules, dots).properties(width=width, height=_HEIGHT)
     header = alt.Header(title=None, labelLimit=width)
     facet = alt.Facet("panel:N", sort=alt.EncodingSortField("place", op="min"), header=header)
     made = drawn.facet(facet=facet, columns=across, spacing=_GAP, data=data_of(values))
@@ -168,4 +193,5 @@ def _point(row: Mapping[str, Any], metric: str, human: str) -> dict[str, Any]:
     numbers = {"score": "mean_score", "rating": "mean_rating", "low": "low", "high": "high"}
     shown = {name: plotted(row[key]) for name, key in numbers.items()}
     panel = ", ".join(name for name in (metric, plain_text(human)) if name)
-    return {**shown, "panel": panel, "place": row["place"], "captions": row["captions"]}
+    ends = passed_ends([(row["low"], row["high"])], (row["least_rating"], row["greatest_rating"]))
+    return {**shown, "panel": panel, "place": row["place"], "captions": row["captions"], "end": next(iter(ends), None)}

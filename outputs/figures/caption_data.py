@@ -10,7 +10,7 @@ from outputs.analysis_options import Options
 from outputs.captions.joining import CaptionSet, join_items
 from outputs.captions.judged import OVERALL
 from outputs.captions.metric_names import METRICS, metric_name
-from outputs.captions.metric_scores import IMPORTED, JUDGED
+from outputs.captions.metric_scores import COMPUTED, IMPORTED, JUDGED
 from outputs.captions.page_names import Names, names_of
 from outputs.captions.series import Series, series_of
 from outputs.figures.labels import text_labels
@@ -71,6 +71,8 @@ class CaptionData:
 
     def scored(self, key: Key, dimension: str) -> Filter | None:
         """The rows whose score is that of a dimension; None where rows show another, or several have one together."""
+        if key[2] == COMPUTED:
+            return None  # no row has it as its score
         rows, its = self.rows(key), self.of(key)
         dimensions = its["dimension"].unique(maintain_order=True).to_list()
         main = OVERALL if OVERALL in dimensions else dimensions[0]
@@ -84,7 +86,13 @@ class CaptionData:
         metric, judge, source = key
         if source == JUDGED and judge is not None:
             return self._judged(metric, judge, int(self._first(key)["asked"].sum()))
-        return self._imported(key) if source == IMPORTED else None
+        return self._imported(key) if source == IMPORTED else self.about()
+
+    def about(self) -> Filter | None:
+        """The rows about the captions in the first run that has them, which is what is computed here rests on."""
+        rows = {"run": self.captions.runs[0].name}
+        named = all(item.dataset == self.captions.name for item in self.captions.items.values())
+        return rows if self.alone else {**rows, "dataset": self.captions.name} if named else None
 
     def _first(self, key: Key) -> pl.DataFrame:
         """The scores of a metric in its first dimension: a row a caption."""
@@ -105,9 +113,7 @@ class CaptionData:
             return None
         if any(next(iter(item.scores)) != key[0] for item in items):
             return None  # a row shows the first of its scores
-        rows = {"run": self.captions.runs[0].name}
-        named = all(item.dataset == self.captions.name for item in items)
-        return rows if self.alone else {**rows, "dataset": self.captions.name} if named else None
+        return self.about()
 
 
 def within(rows: Filter | None, low: float, high: float) -> Filter | None:

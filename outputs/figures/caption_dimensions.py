@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from outputs.captions.metric_scores import JUDGED
 from outputs.captions.points import cluster_of
 from outputs.captions.series import Series
 from outputs.figures import theme
@@ -16,6 +17,7 @@ from outputs.figures.clustered_mean import clustered_mean
 from outputs.figures.interval_plot import Look, Point, interval_plot
 from outputs.figures.labels import text_labels
 from outputs.figures.parts import Chart, Column, Kind, Part
+from outputs.figures.scales import cut_note, passing_note, prompt_scales
 
 _COLUMNS = (
     Column("metric", "metric"),
@@ -61,7 +63,7 @@ def dimensions_part(data: CaptionData, correlations: pl.DataFrame) -> Part | Non
         columns=_COLUMNS,
         filters=[data.rows(key) for key in frame.select(KEY).iter_rows()],
         note="Means of the scores that count, with 95 % intervals over pictures or clips; the wide bars hold the "
-        f"middle half of the captions.{_protocol(correlations)}",
+        f"middle half of the captions.{_protocol(correlations)}{_beyond(data, frame)}",
         chart=_chart(data, frame),
         alt="Mean score of each dimension with its 95 % interval, and its tau with people's ratings of the same.",
     )
@@ -78,6 +80,15 @@ def _clusters(data: CaptionData) -> NDArray[np.int64]:
     numbered: dict[str, int] = {}
     named = (cluster_of(item) for item in data.captions.items.values())
     return np.array([numbered.setdefault(name, len(numbered)) for name in named], dtype=np.int64)
+
+
+def _beyond(data: CaptionData, frame: pl.DataFrame) -> str:
+    """Where means' intervals pass the scale that all judges' prompts have, and taus' intervals are cut."""
+    scales = set(prompt_scales(data.captions.runs).values())
+    means = frame.filter(pl.col("source") == JUDGED).select("low", "high").rows()
+    found = passing_note(means, scales.pop() if len(scales) == 1 else None)
+    cut = cut_note([*frame["tau_low"], *frame["tau_high"]], 100)
+    return "".join(f" {one}" for one in (found, cut) if one)
 
 
 def _segment(correlations: pl.DataFrame) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from outputs.figures.caption_data import KEY, CaptionData
 from outputs.figures.interval_plot import Look, Point, interval_plot
 from outputs.figures.labels import text_labels
 from outputs.figures.parts import Chart, Column, Filter, Kind, Part
+from outputs.figures.scales import cut_note
 
 TAUS = {"tau_b": "tau-b", "tau_c": "tau-c"}
 HEADLINE = ("average", "overall")  # what metrics are ranked by, where people rated it
@@ -65,7 +66,7 @@ def correlation_parts(data: CaptionData, correlations: pl.DataFrame, coverage: p
             filters=[_rated(data, row, asked) for row in frame.iter_rows(named=True)],
             note=_note(frame),
             chart=_forest(data, frame),
-            alt="Kendall's tau of each metric with people's ratings, with 95 % intervals; dashed: the human ceiling.",
+            alt="Tau x100 of each metric with people's ratings, with 95 % intervals; dashed: the human ceiling.",
         )
 
 
@@ -87,12 +88,14 @@ def ranked(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _note(rows: pl.DataFrame) -> str:
     said = (
-        "Kendall's tau x100 with 95 % intervals over pictures or clips, best metric first. Dashed: how well annotators "
-        "agree with each other, the ceiling."
+        "Best metric first; intervals are over pictures or clips. The ceiling, in each tau's colour: how well "
+        "annotators agree with each other."
     )
     if rows["items"].n_unique() > 1:
         said += " Not all over the same captions, so that the order is no ranking."
-    return said + (f" Published of this dataset: {TAUS[str(rows['published'][0])]}.")
+    limits = (limit for tau in TAUS for end in ("low", "high") for limit in rows[f"{tau}_{end}"])
+    said += f" Published of this dataset: {TAUS[str(rows['published'][0])]}."
+    return f"{said} {cut_note(limits, 100)}".rstrip()
 
 
 def _rated(data: CaptionData, row: Mapping[str, Any], asked: Mapping[Any, int]) -> Filter | None:

@@ -93,7 +93,8 @@ def _coverage(covered: pl.DataFrame, data: CaptionData) -> Part:
         frame=covered,
         columns=_COVERAGE,
         filters=[data.rows(key) for key in covered.select(KEY).iter_rows()],
-        note="Coverage: captions with a score, of all; used: those that enter correlations; mean: over the used.",
+        note="Coverage: captions with a score, of all; used: those that enter correlations; mean: over the used. Rows: "
+        "of the judge or the import; of what is computed here, those about the captions.",
     )
 
 
@@ -103,8 +104,9 @@ def _corpus(corpus: pl.DataFrame, data: CaptionData) -> Part:
         title=data.title("one value for all captions"),
         frame=corpus.with_columns(pl.col("system").fill_null("all")),
         columns=_CORPUS,
-        filters=[None] * corpus.height,
-        note="CIDEr is 0 to 10, the others 0 to 1. A system's CIDEr weighs words by its own references.",
+        filters=[data.about() if captions else None for captions in corpus["captions"]],
+        note="CIDEr is 0 to 10, the others 0 to 1. A system's CIDEr weighs words by its own references. Rows: those "
+        "about the captions.",
     )
 
 

@@ -9,6 +9,7 @@ import polars as pl
 from outputs.figures import theme
 from outputs.figures.line_names import LONGEST_LABEL, rows_of, run_column
 from outputs.figures.marks import chart_of
+from outputs.figures.model_colours import model_colours
 from outputs.figures.model_names import shown_names
 from outputs.figures.parts import Analysis, Chart, Column, Filter, Kind, Part, Section
 from outputs.tables.loading import LoadedRun
@@ -58,9 +59,13 @@ def _attempts(found: Analysis) -> Part | None:
         Column("billed", "billed", Kind.COUNT),
         Column("maybe", "maybe billed", Kind.COUNT),
     ]
+    filters = [
+        rows_of(found, row["run"], lane=row["lane"], attempt_failure=row["kind"]) for row in frame.iter_rows(named=True)
+    ]
     drawing = _chart(found, frame, "kind", "attempts", "attempts that failed")
     said = f"Bars of the attempts that failed, {int(frame['attempts'].sum()):,} in all, by class of failure and model."
-    return Part("failed_attempts", "Attempts that failed", frame, columns, (), "", drawing, said)
+    note = "Rows: the requests of which some attempt failed so."
+    return Part("failed_attempts", "Attempts that failed", frame, columns, filters, note, drawing, said)
 
 
 def _failed_attempts(run: LoadedRun) -> pl.DataFrame:
@@ -183,7 +188,7 @@ def _chart(found: Analysis, frame: pl.DataFrame, by: str, counted: str, title: s
     classes = sums.group_by("class", maintain_order=True).agg(pl.col("count").sum()).sort("count", descending=True)
     order = classes["class"].head(_MOST_KINDS).to_list()
     listed = [*kept, *([_OTHERS] if len(kept) < len(few) else [])]
-    colours = theme.colours(list(every.values())) | {_OTHERS: theme.FAINT}
+    colours = {every[name]: colour for name, colour in model_colours(found).items()} | {_OTHERS: theme.FAINT}
     drawn: Chart = (
         chart_of(sums.filter(pl.col("class").is_in(order)).to_dicts())
         .mark_bar()

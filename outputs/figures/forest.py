@@ -15,16 +15,17 @@ _LONGEST_LABEL = 300
 _Rows = Sequence[Mapping[str, Any]]
 
 
-def forest(points: _Rows, x_title: str, dots: _Rows = (), zero: bool = False) -> Chart:
+def forest(points: _Rows, x_title: str, dots: _Rows = (), zero: bool = False, ends: Sequence[float] = ()) -> Chart:
     """`points` (label, mean, low, high) from top to bottom, `dots` (label, mean, set); what is None is n/a.
 
-    With `zero` a line stands where there is no difference.
+    With `zero` a line stands where there is no difference; `ends` are those of the scale that are marked.
     """
     labels = list(dict.fromkeys(point["label"] for point in points))
     rows = [dict(point) for point in points]
     raised = -_APART if dots else 0
     layers = [
-        *([_zero()] if zero else []),
+        *([_lines([0])] if zero else []),
+        *([_lines(ends)] if ends else []),
         chart_of([row for row in rows if row["low"] is not None and row["high"] is not None])
         .mark_rule(strokeWidth=2, color=theme.INK, yOffset=raised)
         .encode(x=_x("low", x_title), x2="high:Q", y=_y(labels)),
@@ -40,7 +41,7 @@ def forest(points: _Rows, x_title: str, dots: _Rows = (), zero: bool = False) ->
 
 
 def _x(field: str, title: str) -> alt.X:
-    scale = alt.Scale(zero=False, nice=True, padding=8)
+    scale = alt.Scale(zero=False, nice=False, padding=8)  # rounded ends would be beyond the judges' scale
     return alt.X(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(labelFlush=False))
 
 
@@ -49,8 +50,10 @@ def _y(labels: Sequence[str]) -> alt.Y:
     return alt.Y("label:N", title=None, axis=axis, scale=alt.Scale(domain=list(labels)))
 
 
-def _zero() -> alt.Chart:
-    made: alt.Chart = chart_of([{"at": 0}]).mark_rule(strokeDash=[4, 3], color=theme.INK).encode(x="at:Q")
+def _lines(places: Sequence[float]) -> alt.Chart:
+    made: alt.Chart = (
+        chart_of([{"at": place} for place in places]).mark_rule(strokeDash=[4, 3], color=theme.INK).encode(x="at:Q")
+    )
     return made
 
 

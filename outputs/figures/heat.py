@@ -25,15 +25,16 @@ def heat(
     cell: int,
     slanted: bool = False,
     most: float | None = None,
+    ends: tuple[float, float] | None = None,
 ) -> alt.LayerChart:
     """`cells` (x, y, value, text): None as a value is n/a, and an empty text is not written; `cell` is their width.
 
-    Colours run from the least to the greatest value that is there, or to `most`, the greatest that can be. Names above
-    that are longer than a cell are slanted.
+    Colours run from the least to the greatest value that is there, or to `most`, the greatest that can be; a single
+    value stands within `ends`, what the measure can be. Names above that are longer than a cell are slanted.
     """
     known = [dict(one) for one in cells if one["value"] is not None]
     unknown = chart_of([dict(one) for one in cells if one["value"] is None])
-    stops = _stops([one["value"] for one in known], most)
+    stops = _stops([one["value"] for one in known], most, ends)
     inked = [{**one, "ink": _ink(one["value"], stops)} for one in known]
     places = {"x": _x(xs, cell, slanted=slanted), "y": _y(ys)}
     size = 9 if cell < _NARROW else 11
@@ -88,16 +89,19 @@ def digits_for(span: float) -> int:
     return 2 if span > _WIDE else 3 if span > _WIDE / 10 else 4
 
 
-def _stops(values: Sequence[float], most: float | None) -> list[float]:
+def _stops(values: Sequence[float], most: float | None, ends: tuple[float, float] | None) -> list[float]:
     """A value for each colour of the theme, from the least to the greatest.
 
-    With `most` a single value says nothing of where to begin: then it is at 0, or at -`most` below that.
+    A single value says nothing of where to begin. With `most` that is at 0, or at -`most` below that; else colours run
+    over what the measure can be, and where nobody knows that, from 0 to the value.
     """
     low, high = min(values, default=0.0), max(values, default=1.0) if most is None else most
     if most is not None and (low >= most or len(set(values)) < 2):
         low = 0.0 if low >= 0 else -most
+    elif low == high and ends is not None and ends[0] <= low <= ends[1]:
+        low, high = ends
     elif low == high:
-        low, high = low - 0.5, high + 0.5
+        low, high = (min(0.0, low), max(0.0, low)) if low else (0.0, 1.0)
     steps = len(theme.HEAT) - 1
     return [low + (high - low) * step / steps for step in range(steps + 1)]
 

@@ -10,6 +10,7 @@ from outputs.figures.identity_rows import TargetRows, target_rows
 from outputs.figures.interval_plot import Look, Point, interval_plot
 from outputs.figures.labels import text_labels
 from outputs.figures.measure_colours import MEASURE_COLOURS
+from outputs.figures.model_colours import shown_colours
 from outputs.figures.model_names import shown_names
 from outputs.figures.parts import Analysis, Column, Kind, Part, Section
 from outputs.figures.search_tree import tree_parts
@@ -85,11 +86,12 @@ def _parts(found: Analysis) -> Iterator[Part]:
     labels = shown_names(found.table("rates")["target"])
     yield _rates(found.table("rates"), labels, rows)
     yield _coverage(found.table("identity_coverage"), rows)
-    yield from by_parts(found.table("rates_by"), labels, rows)
+    colours = shown_colours(found, labels)
+    yield from by_parts(found.table("rates_by"), labels, rows, colours)
     if found.table("identity_growth")["iteration"].n_unique() > 1:
-        yield growth_part(found.table("identity_growth"), labels, rows)
+        yield growth_part(found.table("identity_growth"), labels, rows, colours)
     if found.table("identity_differences").height:
-        yield _differences(found.table("identity_differences"), labels)
+        yield _differences(found.table("identity_differences"), labels, rows)
     yield from tree_parts(found)
 
 
@@ -125,7 +127,7 @@ def _coverage(covered: pl.DataFrame, rows: TargetRows) -> Part:
     )
 
 
-def _differences(table: pl.DataFrame, labels: Mapping[str, str]) -> Part:
+def _differences(table: pl.DataFrame, labels: Mapping[str, str], rows: TargetRows) -> Part:
     frame = table.filter(pl.col("named") | (pl.col("base_rows") > 0) | (pl.col("instruct_rows") > 0))
     pairs = frame.select("base", "instruct", "named").unique(maintain_order=True).rows()
     shown = text_labels(_pair(pair, labels) for pair in pairs)
@@ -142,9 +144,11 @@ def _differences(table: pl.DataFrame, labels: Mapping[str, str]) -> Part:
         title="How targets differ",
         frame=frame,
         columns=_DIFFERENCES,
-        filters=[None] * frame.height,
+        filters=[rows.asked(target) for target in frame["base"]],
+        others=[rows.asked(target) for target in frame["instruct"]],
         note="The first target's rate less the second's, over their common rows only; intervals 95 %, by template. "
-        "p Holm: corrected over the named pairs, or over all others.",
+        "p Holm: corrected over the named pairs, or over all others. Rows: all questions put to the first, and to the "
+        "second.",
         chart=interval_plot(points, Look("difference of shares, 95 % interval", MEASURE_COLOURS, at=0.0)),
         alt="Differences of the targets' loose, strict and hard shares with 95 % intervals, and a line at 0.",
     )

@@ -18,12 +18,14 @@ _NUMBERS = ("rate", "low", "high", "hits", "judged", "coverage", "warning")
 _NOTE = "Shares with 95 % intervals, by template; coverage of the first judgement."
 
 
-def by_parts(by: pl.DataFrame, labels: Mapping[str, str], rows: TargetRows) -> Iterator[Part]:
-    """Parts of the table `rates_by`: what no row says is left out. `labels`: what targets are called."""
+def by_parts(
+    by: pl.DataFrame, labels: Mapping[str, str], rows: TargetRows, colours: Mapping[str, str]
+) -> Iterator[Part]:
+    """Parts of the table `rates_by`: what no row says is left out. `labels`: what targets are called; their colours."""
     for kind in _DRAWN:
         its = by.filter(pl.col("by") == kind)
         if its.height:
-            yield _drawn(kind, its, labels, rows)
+            yield _drawn(kind, its, labels, rows, colours)
     listed = by.filter(pl.col("by").is_in(_LISTED))
     if listed.height:
         frame = _wide(listed)
@@ -37,7 +39,9 @@ def by_parts(by: pl.DataFrame, labels: Mapping[str, str], rows: TargetRows) -> I
         )
 
 
-def _drawn(kind: str, by: pl.DataFrame, labels: Mapping[str, str], rows: TargetRows) -> Part:
+def _drawn(
+    kind: str, by: pl.DataFrame, labels: Mapping[str, str], rows: TargetRows, colours: Mapping[str, str]
+) -> Part:
     frame = _wide(by)
     return Part(
         name=f"ice_by_{kind}",
@@ -46,7 +50,7 @@ def _drawn(kind: str, by: pl.DataFrame, labels: Mapping[str, str], rows: TargetR
         columns=_columns(kind),
         filters=_filters(frame, rows),
         note=_NOTE,
-        chart=_chart(by, labels),
+        chart=_chart(by, labels, colours),
         alt=f"Loose, strict and hard shares by {kind}, a panel each, with 95 % intervals clustered by template.",
     )
 
@@ -92,7 +96,7 @@ def _filters(frame: pl.DataFrame, rows: TargetRows) -> list[Any]:
     return [rows.by(*line) for line in frame.select("target", "by", "value").iter_rows()]
 
 
-def _chart(by: pl.DataFrame, labels: Mapping[str, str]) -> Chart:
+def _chart(by: pl.DataFrame, labels: Mapping[str, str], colours: Mapping[str, str]) -> Chart:
     """A line for each value and a colour for each target; with many targets the other way round."""
     known = text_labels(by["value"].drop_nulls())
     values = {name: NOT_DEFINED if name is None else known[name] for name in by["value"].unique(maintain_order=True)}
@@ -104,6 +108,5 @@ def _chart(by: pl.DataFrame, labels: Mapping[str, str]) -> Chart:
         value, target = values[row["value"]], labels[row["target"]]
         name, part = (target, value) if many else (value, target)
         points.append(Point(name, row["rate"], row["low"], row["high"], part, panel=row["measure"]))
-    colours = theme.colours(shown) if many else theme.colours(list(labels.values()))
-    parts = {name: colours[name] for name in (shown if many else targets)}
+    parts = theme.colours(shown) if many else {name: colours[name] for name in targets}
     return interval_plot(points, Look("share, 95 % interval", parts, zero=True))

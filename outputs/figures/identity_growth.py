@@ -32,30 +32,27 @@ _GAP = 24
 _HEADROOM = 1.3  # of the highest share; bands that reach above are cut
 
 
-def growth_part(growth: pl.DataFrame, labels: Mapping[str, str], rows: TargetRows) -> Part:
-    """The part of the table `identity_growth`; `labels`: what targets are called."""
-    last = dict(growth.group_by("target").agg(pl.col("iteration").max()).iter_rows())
+def growth_part(growth: pl.DataFrame, labels: Mapping[str, str], rows: TargetRows, colours: Mapping[str, str]) -> Part:
+    """The part of the table `identity_growth`; `labels`: what targets are called; their colours."""
     return Part(
         name="ice_growth",
         title="Loose, strict and hard as the search goes on",
         frame=growth,
         columns=_COLUMNS,
-        filters=[
-            rows.asked(target) if iteration == last[target] else None
-            for target, iteration in growth.select("target", "iteration").iter_rows()
-        ],
+        filters=[rows.at(*line) for line in growth.select("target", "iteration").iter_rows()],
         note="Over all rows up to an iteration, all trees of a target together. Bands: 95 % intervals, by template; "
-        "they are cut where they leave the panel, and the table has them whole.",
-        chart=_chart(growth, labels),
+        "they are cut where they leave the panel, and the table has them whole. Rows: "
+        "the questions that the iteration added.",
+        chart=_chart(growth, labels, colours),
         alt="Lines of the loose, strict and hard share after so many queries of a tree, with bands of 95 % intervals.",
     )
 
 
-def _chart(growth: pl.DataFrame, labels: Mapping[str, str]) -> Chart:
+def _chart(growth: pl.DataFrame, labels: Mapping[str, str], colours: Mapping[str, str]) -> Chart:
     """A panel for each measure and a line for each target; with many targets the other way round."""
     targets = [labels[name] for name in growth["target"].unique(maintain_order=True)]
     many = len(targets) > len(theme.OKABE_ITO)
-    colours = MEASURE_COLOURS if many else {name: theme.colours(list(labels.values()))[name] for name in targets}
+    lines = MEASURE_COLOURS if many else {name: colours[name] for name in targets}
     order = targets if many else list(MEASURES)
     values = []
     for row in growth.iter_rows(named=True):
@@ -63,7 +60,7 @@ def _chart(growth: pl.DataFrame, labels: Mapping[str, str]) -> Chart:
         panel, line = sides if many else sides[::-1]
         numbers = {name: plotted(row[name]) for name in ("queries", "rate", "low", "high")}
         values.append({"panel": panel, "place": order.index(panel), "line": line, **numbers})
-    return _drawn(values, colours, len(order))
+    return _drawn(values, lines, len(order))
 
 
 def _drawn(values: Sequence[Mapping[str, Any]], colours: Mapping[str, str], panels: int) -> Chart:

@@ -23,6 +23,10 @@ class TargetRows:
         one = {"run": runs[0]} if len(runs) == 1 else {}  # rows of another job may be about the same model
         return {**one, "model": target, "stage": ASK}
 
+    def at(self, target: str, iteration: int) -> Filter:
+        """The questions put to a target in an iteration of the search."""
+        return {**self.asked(target), "iteration": iteration}
+
     def by(self, target: str, by: str, value: str | None) -> Filter | None:
         """The questions put to a target that are alike in something; None where no filter says it."""
         if by in _TEXTS:

@@ -16,7 +16,7 @@ from outputs.figures.parts import Chart
 _PART_ROW = 10  # pixels of one of several parts of a name
 _BETWEEN_NAMES = 10
 _LABEL_LIMIT = 320
-_BETWEEN_PANELS = 18
+_BETWEEN_PANELS = 28
 _LEAST_PANEL = 130
 
 
@@ -97,12 +97,13 @@ def _lines(look: Look) -> list[alt.Chart]:
 
 
 def _marks(look: Look, names: Sequence[str]) -> list[alt.Chart]:
-    axis = alt.Axis(labelLimit=_LABEL_LIMIT, domain=False, ticks=False)
-    y = alt.Y("name:N", title=None, scale=alt.Scale(domain=list(names), paddingInner=0.25), axis=axis)
+    lines = alt.Axis(labelLimit=_LABEL_LIMIT, domain=False, ticks=False)
+    y = alt.Y("name:N", title=None, scale=alt.Scale(domain=list(names), paddingInner=0.25), axis=lines)
     offset = alt.YOffset("part:N", scale=alt.Scale(domain=list(look.parts)))
     base = alt.Chart().encode(y=y, yOffset=offset) if len(look.parts) > 1 else alt.Chart().encode(y=y)
     scale = alt.Scale(zero=look.zero or look.bars, nice=True)
-    x = alt.X("value:Q", title=look.title, scale=scale, axis=alt.Axis(tickCount=5))
+    axis = alt.Axis(tickCount=4, labelFlush=False, labelSeparation=6)
+    x = alt.X("value:Q", title=look.title, scale=scale, axis=axis)
     points = base.mark_bar(size=_PART_ROW - 2) if look.bars else base.mark_point(filled=True, size=44, opacity=1)
     ink = alt.value(theme.INK) if look.bars else _colour(look)
     rules = base.mark_rule(strokeWidth=1.5).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"), color=ink)

@@ -29,8 +29,8 @@ def judged_section(found: Analysis) -> Section | None:
 def _parts(found: Analysis, rows: JudgedRows) -> Iterator[Part]:
     for board in boards_of(found):
         yield from _of_board(board, rows)
-    yield from judges_parts(found)
-    aspects = aspects_part(found)
+    yield from judges_parts(found, rows)
+    aspects = aspects_part(found, rows)
     if aspects is not None:
         yield aspects
 
@@ -44,6 +44,6 @@ def _of_board(board: Board, rows: JudgedRows) -> Iterator[Part]:
         yield from means_parts(board, dimension, rows)
     if len(board.dimensions) > 1:
         yield profile_part(board, rows)
-    differences = differences_part(board)
+    differences = differences_part(board, rows)
     if board.first and differences is not None:
         yield differences

@@ -9,6 +9,7 @@ from outputs.figures.boards import Board, names_of
 from outputs.figures.forest import forest
 from outputs.figures.judged_rows import JudgedRows
 from outputs.figures.parts import Column, Filter, Kind, Part
+from outputs.figures.scales import passed_ends, passing_note
 from outputs.judged.letters import MOST
 from outputs.judged.pages import alike_marks
 from outputs.judged.panels import MACRO, POOLED
@@ -106,7 +107,9 @@ def _table(
     ]
     title = board.titled(f"{dimension.replace('_', ' ')} by {'set of prompts' if several else 'model'}")
     hidden = len(board.datasets) - len([name for name in shown if name != POOLED]) if several else 0
-    return Part("judged_means", _capital(title), _frame(lines), columns, filters, _note(board, about, hidden))
+    passing = passing_note([(cell.get("low"), cell.get("high")) for its in of for cell in its.values()], board.scale)
+    note = " ".join(one for one in (_note(board, about, hidden), passing) if one)
+    return Part("judged_means", _capital(title), _frame(lines), columns, filters, note)
 
 
 def _set_column(name: str) -> Column:
@@ -153,8 +156,10 @@ def _forest(
         [{name: row[name] for name in wanted} for row in points],
         "mean judgement, on the prompt's scale",
         [{name: row[name] for name in ("label", "mean", "set")} for row in dots],
+        ends=passed_ends([(row["low"], row["high"]) for row in points], board.scale),
     )
     note = "Diamonds: Avg with its 95 % interval; dots: the sets." if dots else "With 95 % intervals."
+    note = f"{note} {passing_note([(row['low'], row['high']) for row in long], board.scale)}".strip()
     alt = f"Forest plot: {heading.lower()}s with their mean judgement and its 95 % interval, {len(points)} lines."
     return Part("judged_forest", _capital(board.titled(title)), _frame(long), columns, filters, note, chart, alt)
 

@@ -7,7 +7,8 @@ from outputs.figures.heat import heat
 from outputs.figures.judged_means import line_filter
 from outputs.figures.judged_rows import JudgedRows
 from outputs.figures.model_names import shown_names
-from outputs.figures.parts import Analysis, Column, Kind, Part
+from outputs.figures.parts import Analysis, Column, Filter, Kind, Part
+from outputs.figures.scales import passing_note
 from outputs.judged.panels import MACRO
 from outputs.report import number
 
@@ -38,6 +39,8 @@ def profile_part(board: Board, rows: JudgedRows) -> Part:
     models = [row["name"] for row in frame if not row["control"]]
     dimensions = [_worded(name) for name in board.dimensions]
     over = "Avg over the sets" if board.main == MACRO else "Means"
+    said = f"{over}, with 95 % intervals in the table. Colours run from the least to the greatest value in the map."
+    intervals = [(row[f"{name}: low"], row[f"{name}: high"]) for row in frame for name in board.dimensions]
     return Part(
         "judged_profile",
         board.titled("Profile by dimension"),
@@ -50,8 +53,8 @@ def profile_part(board: Board, rows: JudgedRows) -> Part:
             ),
         ],
         [line_filter(board, row, rows) for row in lines],
-        f"{over}, with 95 % intervals in the table. Colours run from the least to the greatest value in the map.",
-        heat(shown, dimensions, models, "mean judgement", cell=_CELL) if models else None,
+        " ".join(one for one in (said, passing_note(intervals, board.scale)) if one),
+        heat(shown, dimensions, models, "mean judgement", cell=_CELL, ends=board.scale) if models else None,
         f"Heat map: mean judgement of {len(models)} models by {len(dimensions)} dimensions." if models else "",
     )
 
@@ -60,7 +63,7 @@ def _worded(name: str) -> str:
     return name.replace("_", " ")
 
 
-def differences_part(board: Board) -> Part | None:
+def differences_part(board: Board, rows: JudgedRows) -> Part | None:
     """Pairs of models over the main set. None where there are none."""
     its = board.differences.filter(pl.col("dataset") == board.main)
     if not its.height:
@@ -86,12 +89,18 @@ def differences_part(board: Board) -> Part | None:
             Column("p_holm", "p, Holm", Kind.P),
             Column("items", "Items of both", Kind.COUNT),
         ],
-        [None] * frame.height,
-        f"Model minus other, over the items that both have; p of sign-flip tests, two-sided.{more}",
+        [_judged(board, rows, model) for model in frame["first"]],
+        f"Model minus other, over the items that both have; p of sign-flip tests, two-sided. Rows: those of the model "
+        f"and of the other.{more}",
+        others=[_judged(board, rows, model) for model in frame["second"]],
     )
 
 
-def aspects_part(found: Analysis) -> Part | None:
+def _judged(board: Board, rows: JudgedRows, model: str) -> Filter | None:
+    return rows.filter(board.prompt, board.reference, board.judges, board.datasets, model, control=False)
+
+
+def aspects_part(found: Analysis, rows: JudgedRows) -> Part | None:
     """How far dimensions say the same. None where there is one only."""
     table = found.table("aspects")
     if not table.height:
@@ -118,6 +127,6 @@ def aspects_part(found: Analysis) -> Part | None:
             Column("pearson", "Pearson", Kind.NUMBER),
             Column("spearman", "Spearman", Kind.NUMBER),
         ],
-        [None] * frame.height,
-        "Correlations over answers, controls left out.",
+        [rows.of_judge(*line) for line in frame.select("prompt", "reference", "judge").iter_rows()],
+        "Correlations over answers, controls left out. Rows: all that the judge said; controls are among them.",
     )

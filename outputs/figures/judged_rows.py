@@ -51,20 +51,34 @@ class JudgedRows:
             *([] if model is None else [pl.col("model") == model]),
             *([] if control is None else [pl.col("control") == control]),
         )
-        return self._checked(wanted, model, judges, datasets) if wanted.height else None
-
-    def _checked(
-        self, wanted: pl.DataFrame, model: str | None, judges: Sequence[str], datasets: Sequence[str]
-    ) -> Filter | None:
-        runs = wanted["run"].unique().to_list()
         same = {
-            **({"run": runs[0]} if self.runs > 1 and len(runs) == 1 else {}),
             **({} if model is None else {"model": model}),
             **({"judge": judges[0]} if len(judges) == 1 else {}),
             **({"dataset": datasets[0]} if len(datasets) == 1 else {}),
         }
+        return self._selecting(wanted, same, exact=True) if wanted.height else None
+
+    def of_judge(self, prompt: str, reference: str, judge: str) -> Filter | None:
+        """What a judge said by a prompt, against a reference; all judges where `judge` is the name of none of them.
+
+        Controls are among these rows, and what no column tells from them. None where there is nothing.
+        """
+        here = self.counted.filter(pl.col("prompt") == prompt, pl.col("reference") == reference)
+        its = here.filter(pl.col("judge") == judge)
+        wanted = its if its.height else here
+        judges, datasets = wanted["judge"].unique().to_list(), wanted["dataset"].unique().to_list()
+        same = {
+            **({"judge": judges[0]} if len(judges) == 1 else {}),
+            **({"dataset": datasets[0]} if len(datasets) == 1 and datasets[0] else {}),
+        }
+        return self._selecting(wanted, same, exact=False) if wanted.height else None
+
+    def _selecting(self, wanted: pl.DataFrame, same: dict[str, str], *, exact: bool) -> Filter | None:
+        """The filter of what is the same in all `wanted` rows; if `exact`, None where others are like them."""
+        runs = wanted["run"].unique().to_list()
+        same = {**({"run": runs[0]} if self.runs > 1 and len(runs) == 1 else {}), **same}
         selected = self.counted.filter(*(pl.col(name) == value for name, value in same.items()))
-        if selected["rows"].sum() != wanted["rows"].sum():
+        if exact and selected["rows"].sum() != wanted["rows"].sum():
             return None
         return {"stage": JUDGE, **{"lane" if name == "judge" else name: value for name, value in same.items()}}
 

@@ -1,28 +1,30 @@
 """How far judges can be relied on: between judges, between the two orders of a pair, between repeats."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from outputs.figures.forest import forest
+from outputs.figures.judged_rows import JudgedRows
 from outputs.figures.model_names import apart, shown_names
-from outputs.figures.parts import Analysis, Column, Kind, Part
+from outputs.figures.parts import Analysis, Column, Filter, Kind, Part
 from outputs.judged.differences import OVERALL, headline
 
 MOST_LINES = 60  # of a chart
 _PANEL = (("prompt", "Prompt"), ("reference", "Reference"))
 
 
-def judges_parts(found: Analysis) -> Iterator[Part]:
-    """Each where the runs have something of it."""
+def judges_parts(found: Analysis, rows: JudgedRows) -> Iterator[Part]:
+    """Each where the runs have something of it. A line leads to all that its judges said."""
     agreement, order, repeats = (_headlines(found.table(f"judge_{name}")) for name in ("agreement", "order", "repeats"))
     if agreement.height:
-        yield _agreement(agreement)
+        yield _agreement(agreement, rows)
     if order.height:
-        yield _order(order)
+        yield _order(order, rows)
     if repeats.height:
-        yield _repeats(repeats)
+        yield _repeats(repeats, rows)
 
 
 def _headlines(frame: pl.DataFrame) -> pl.DataFrame:
@@ -49,7 +51,7 @@ def _told(frame: pl.DataFrame) -> list[Column]:
     return several if single else [*several, Column("dimension", "Dimension")]
 
 
-def _agreement(table: pl.DataFrame) -> Part:
+def _agreement(table: pl.DataFrame, rows: JudgedRows) -> Part:
     frame = _named(table, "first", "second")
     pairs = [row for row in frame.to_dicts() if row["second"]]
     told = _told(frame)
@@ -70,10 +72,11 @@ def _agreement(table: pl.DataFrame) -> Part:
     )
     chart = _differences(pairs, ("first_name", "second_name"), told, "judge minus other, mean difference")
     alt = f"Forest plot: mean difference of {len(pairs)} pairs of judges with 95 % intervals, and a line at none."
-    return _part("judged_agreement", "Agreement between judges", frame, columns, note, chart, alt)
+    part = _part("judged_agreement", "Agreement between judges", frame, columns, note, chart, alt)
+    return replace(part, filters=_filters(frame, "first", rows), others=_filters(frame, "second", rows))
 
 
-def _order(table: pl.DataFrame) -> Part:
+def _order(table: pl.DataFrame, rows: JudgedRows) -> Part:
     frame = _named(table, "judge")
     told = _told(frame)
     columns = [
@@ -87,10 +90,11 @@ def _order(table: pl.DataFrame) -> Part:
     note = "Two texts judged in both orders; apart: mean absolute difference. Controls are left out."
     chart = _differences(frame.to_dicts(), ("judge_name",), told, "usual minus swapped order, mean difference")
     alt = f"Forest plot: what swapping the two texts changed, {frame.height} lines with 95 % intervals."
-    return _part("judged_order", "The order of the two texts", frame, columns, note, chart, alt)
+    part = _part("judged_order", "The order of the two texts", frame, columns, note, chart, alt)
+    return replace(part, filters=_filters(frame, "judge", rows))
 
 
-def _repeats(table: pl.DataFrame) -> Part:
+def _repeats(table: pl.DataFrame, rows: JudgedRows) -> Part:
     frame = _named(table, "judge")
     columns = [
         Column("judge_name", "Judge"),
@@ -105,7 +109,14 @@ def _repeats(table: pl.DataFrame) -> Part:
         "The same judgement asked again. Equal: share of answers whose repeats are all the same; spread: standard "
         "deviation within an answer; widest: greatest minus least. Controls are left out."
     )
-    return _part("judged_repeats", "Judgements asked again", frame, columns, note, None, "")
+    part = _part("judged_repeats", "Judgements asked again", frame, columns, note, None, "")
+    return replace(part, filters=_filters(frame, "judge", rows))
+
+
+def _filters(frame: pl.DataFrame, judge: str, rows: JudgedRows) -> list[Filter | None]:
+    """By the judge in this column; nothing where it has none."""
+    lines = frame.select("prompt", "reference", judge).iter_rows()
+    return [rows.of_judge(*line) if line[2] else None for line in lines]
 
 
 def _differences(rows: Sequence[Mapping[str, Any]], names: Sequence[str], told: Sequence[Column], title: str) -> Any:
@@ -129,4 +140,5 @@ def _part(
     name: str, title: str, frame: pl.DataFrame, columns: Sequence[Column], note: str, chart: Any, alt: str
 ) -> Part:
     more = f" The first {MOST_LINES} of {frame.height} lines are drawn." if chart and frame.height > MOST_LINES else ""
-    return Part(name, title, frame, columns, [None] * frame.height, note + more, chart, alt if chart else "")
+    told = f"{note} Rows: all that the judge said.{more}"
+    return Part(name, title, frame, columns, [None] * frame.height, told, chart, alt if chart else "")

@@ -9,7 +9,7 @@ from outputs.figures import theme
 from outputs.figures.latencies import latency_part
 from outputs.figures.line_names import LONGEST_LABEL, line_names, rows_of, run_column
 from outputs.figures.marks import chart_of
-from outputs.figures.over_time import over_time_parts
+from outputs.figures.over_time import over_time
 from outputs.figures.parts import Analysis, Chart, Column, Kind, Part, Section
 from outputs.figures.spending import by_lane
 
@@ -23,15 +23,12 @@ def money_section(found: Analysis) -> Section | None:
     lanes = pl.concat([by_lane(run) for run in found.runs])
     if not lanes.height:
         return None
-    parts = [
-        _by_model(found, lanes),
-        _by_stage(found),
-        *over_time_parts(found),
-        latency_part(found),
-        _tokens(found, lanes),
-    ]
+    nights, left_out = over_time(found)
+    parts = [_by_model(found, lanes), _by_stage(found), *nights, latency_part(found), _tokens(found, lanes)]
     kept = [part for part in parts if part is not None]
-    return Section("cost", "Cost and time", kept, _notes(lanes), any(run.record.simulated for run in found.runs))
+    return Section(
+        "cost", "Cost and time", kept, [*_notes(lanes), *left_out], any(run.record.simulated for run in found.runs)
+    )
 
 
 def _notes(lanes: pl.DataFrame) -> list[str]:

@@ -10,7 +10,7 @@ from outputs.figures import theme
 from outputs.figures.line_names import LONGEST_LABEL, line_names, rows_of, run_column
 from outputs.figures.marks import chart_of
 from outputs.figures.parts import Analysis, Chart, Column, Kind, Part, Section
-from outputs.figures.provenance import ItemFacts, item_facts, moment_text, origin, span_text
+from outputs.figures.provenance import ItemFacts, came_here, item_facts, moment_text, origin, span_text
 from outputs.figures.spending import totals
 from outputs.report import numbered
 from outputs.tables.loading import LoadedRun
@@ -88,7 +88,9 @@ def _dates(found: Analysis) -> Part:
         Column("code_version", "code version"),
         Column("sha256", "sha256 of its source"),
     ]
-    return Part("dates", "When, and with which code", pl.DataFrame(rows, schema_overrides=_DATES), columns)
+    note = _IMPORTED if any(origin(run) == "imported" for run in found.runs) else ""
+    frame = pl.DataFrame(rows, schema_overrides=_DATES)
+    return Part("dates", "When, and with which code", frame, columns, note=note)
 
 
 _SELDOM = (
@@ -96,19 +98,21 @@ _SELDOM = (
     ("by_batch", "answers by batch"),
     ("duplicates", "answers taken from a duplicate"),
 )
+_UNKNOWN = "n/a"
+_IMPORTED = "An imported run was made when it was imported; when its answers came is not known."
 _DATES = {"took": pl.String, "first": pl.Int64, "began": pl.String, "ended": pl.String}
 
 
 def _dates_row(run: LoadedRun) -> dict[str, Any]:
     began = run.scan("attempts").select(pl.col("began_at").min()).collect().item()
-    ended = run.scan("responses").select(pl.col("landed_at").max()).collect().item()
+    ended = run.scan("responses").filter(came_here()).select(pl.col("landed_at").max()).collect().item()
     record = run.record
     return {
         "run": run.name,
         "made": record.created_at.replace("T", " ").removesuffix("Z").removesuffix("+00:00"),
-        "began": moment_text(began),
-        "ended": moment_text(ended),
-        "took": span_text(began, ended),
+        "began": moment_text(began) or _UNKNOWN,
+        "ended": moment_text(ended) or _UNKNOWN,
+        "took": span_text(began, ended) or _UNKNOWN,
         "seed": record.seed,
         "first": record.first,
         "code_version": record.code_version,

@@ -1,6 +1,7 @@
 """Spend and answers over the night: what was there by when, in steps that suit how long a run took."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import altair as alt
@@ -9,6 +10,7 @@ import polars as pl
 from outputs.figures import theme
 from outputs.figures.marks import chart_of
 from outputs.figures.parts import Analysis, Chart, Column, Kind, Part
+from outputs.figures.provenance import came_here
 from outputs.tables.loading import LoadedRun
 from providers.wire import Billing
 
@@ -21,12 +23,38 @@ _MOST_STEPS = 96
 _MOST_RUNS = 12
 
 
-def over_time_parts(found: Analysis) -> list[Part]:
-    """A part for each run that has answers; each has its own night."""
-    made = [(run, _steps(run)) for run in found.runs[:_MOST_RUNS]]
-    there = [(run, steps) for run, steps in made if steps is not None]
+@dataclass(frozen=True, slots=True)
+class _Night:
+    """A run, how many of its answers came here, and how many were imported; those have no time of their own."""
+
+    run: LoadedRun
+    came: int
+    brought: int
+
+
+def over_time(found: Analysis) -> tuple[list[Part], list[str]]:
+    """A part for each run that got answers, for each has its own night; and notes on what is in none of them."""
+    nights = [_night(run) for run in found.runs]
+    there = [night.run for night in nights if night.came]
     several = len(found.runs) > 1
-    return [_part(run, *steps, number, several=several) for number, (run, steps) in enumerate(there, 1)]
+    parts = [_part(run, *_steps(run), number, several=several) for number, run in enumerate(there[:_MOST_RUNS], 1)]
+    return parts, list(_notes(nights, len(there)))
+
+
+def _night(run: LoadedRun) -> _Night:
+    here = came_here()
+    counts = run.scan("responses").select((here & pl.col("landed_at").is_not_null()).sum(), (~here).sum().alias("rest"))
+    return _Night(run, *counts.collect(engine="streaming").row(0))
+
+
+def _notes(nights: Sequence[_Night], there: int) -> Iterator[str]:
+    for night in nights:
+        if night.brought and night.came:
+            yield f"Over time: without {night.brought:,} of the answers of {night.run.name}, which were imported."
+        elif night.brought:
+            yield f"Over time: {night.run.name} is not drawn; it was imported, and when its answers came is not known."
+    if there > _MOST_RUNS:
+        yield f"Over time: the first {_MOST_RUNS} of {there} runs are drawn, the other {there - _MOST_RUNS} left out."
 
 
 def _part(run: LoadedRun, frame: pl.DataFrame, step_ms: int, number: int, *, several: bool) -> Part:
@@ -70,12 +98,11 @@ def _step_words(step_ms: int) -> str:
     return f"{step_ms / 1000:g} s"
 
 
-def _steps(run: LoadedRun) -> tuple[pl.DataFrame, int] | None:
-    """Answers and what was settled in each step, and the step in milliseconds."""
-    ends = run.scan("responses").select(pl.col("landed_at").min(), pl.col("landed_at").max().alias("last"))
+def _steps(run: LoadedRun) -> tuple[pl.DataFrame, int]:
+    """Answers and what was settled in each step, and the step in milliseconds; of a run that got answers."""
+    landed = pl.col("landed_at")
+    ends = run.scan("responses").filter(came_here()).select(landed.min(), landed.max().alias("last"))
     first, last = ends.collect(engine="streaming").row(0)
-    if first is None:
-        return None
     began = run.scan("attempts").select(pl.col("began_at").min()).collect(engine="streaming").item()
     step = _step(min(first, began or first), last)
     sums = _sums(run, step).collect(engine="streaming").sort("end")
@@ -109,7 +136,7 @@ def _longest(span: float) -> int:
 
 def _sums(run: LoadedRun, step: int) -> pl.LazyFrame:
     """Answers land when they are there; what was billed without an answer counts when it settled."""
-    answers = run.scan("responses").select(at="landed_at", answer=pl.lit(1), usd="cost_usd")
+    answers = run.scan("responses").filter(came_here()).select(at="landed_at", answer=pl.lit(1), usd="cost_usd")
     billed = (
         run.scan("attempts")
         .filter(pl.col("settled") == Billing.BILLED.value, pl.col("settled_at").is_not_null())

@@ -51,8 +51,9 @@ class Part:
 
     `name` is that of its files: lower case, digits, underscores, the same in every report. `frame` has a row for each
     that is shown, in order, and the values in full. `filters` has as many entries as the frame has rows: the rows of
-    the runs that a line rests on, or None where that is no single set of rows. `alt` says in a sentence what a chart
-    shows; `note` is shown beneath.
+    the runs that a line rests on, or None where that is no single set of rows; `others`, if any, as many again, where a
+    line holds two sets against each other: the rows of the second. `alt` says in a sentence what a chart shows; `note`
+    is shown beneath.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Part:
     note: str = ""
     chart: Chart | None = None
     alt: str = ""
+    others: Sequence[Filter | None] = ()
 
 
 @dataclass(frozen=True, slots=True)

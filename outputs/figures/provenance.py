@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
+import polars as pl
 
 from outputs.journal import Log
 from outputs.log_reader import read_records
@@ -37,6 +38,14 @@ def origin(run: LoadedRun) -> str:
     if run.record.simulated:
         return "simulated"
     return "imported" if run.record.source.kind == "import" or run.record.job == "scores" else "real"
+
+
+def came_here() -> pl.Expr:
+    """Of the table `responses`: whether the run itself got the answer. One that was imported is of no attempt, and has
+    the time of its import.
+    """
+    brought = (pl.col("attempts") == 0) & pl.col("duplicate_of").is_null()
+    return ~brought.fill_null(value=False)
 
 
 def span_text(began: datetime | None, ended: datetime | None) -> str | None:

@@ -11,7 +11,7 @@ from outputs.figures.parts import Chart
 
 MOST_NAMED = 15  # points that have room for a name; more have numbers
 _HEIGHT = 380  # CSS pixels
-_THIN = 0.55  # opacity of an interval: those of many points cross
+_THIN = 0.8  # opacity of an interval: those of many points cross
 _POINT = theme.OKABE_ITO[0]
 _BOUNDS = ("similarity_low", "similarity_high"), ("rate_low", "rate_high")
 

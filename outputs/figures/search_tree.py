@@ -99,15 +99,14 @@ def _listed(trees: Sequence[pl.DataFrame]) -> Part:
         pl.col("rows", "judged", "conflicts").sum(),
     )  # fmt: skip
     frame = frame.with_columns(loose=pl.when(pl.col("judged") > 0).then(pl.col("conflicts") / pl.col("judged")))
-    alone = frame.group_by("target", "run").len().filter(pl.col("len") == 1).select("target", "run").rows()
     return Part(
         name="ice_trees",
         title="All search trees",
         frame=frame,
         columns=_LISTED,
         filters=[
-            {"run": run, "model": target, "stage": ASK} if (target, run) in alone else None
-            for target, run in frame.select("target", "run").iter_rows()
+            {"run": run, "model": target, "stage": ASK} for target, run in frame.select("target", "run").iter_rows()
         ],
-        note=f"The largest {MOST_TREES} are drawn above.",
+        note=f"The largest {MOST_TREES} are drawn above. The last column leads to all questions put to the target in "
+        "the run, those of its other trees among them.",
     )

@@ -1,6 +1,7 @@
 """How alike the models' answers are without a judge: who answers like whom, and like the reference."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from outputs.analysis import SECTIONS
 from outputs.figures.boards import told_apart
@@ -32,9 +33,14 @@ def similarity_section(found: Analysis) -> Section | None:
         return None
     jobs = next(jobs for name, jobs, _ in SECTIONS if name == KEY)
     groups = found.section(KEY).get("groups", ())
-    notes = [str(note) for group in groups for note in group.get("notes", ())]
+    notes = [f"{_of(group, groups)}{note}" for group in groups for note in group.get("notes", ())]
     simulated = any(run.record.simulated for run in found.runs if run.record.job in jobs)
     return Section(KEY, "Answers compared without a judge", told_apart(_parts(found)), notes, simulated)
+
+
+def _of(group: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> str:
+    """Which runs a note is of, where there are several groups."""
+    return f"{', '.join(group['runs'])}: " if len(groups) > 1 else ""
 
 
 def _parts(found: Analysis) -> Iterator[Part]:

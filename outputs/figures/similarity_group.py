@@ -1,12 +1,12 @@
 """Runs that are compared with one another: their tables, and which rows a model's answers are."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from outputs.figures.parts import Analysis, Filter
-from outputs.judged.asked import ANSWER
+from outputs.judged.asked import ANSWER, JUDGE
 from outputs.judged.panels import MACRO
 from outputs.similarity.texts import MANIFEST
 from outputs.tables.loading import LoadedRun
@@ -23,6 +23,7 @@ class Group:
     tables: Mapping[str, pl.DataFrame]
     runs: Sequence[LoadedRun]
     several: bool
+    _models: dict[str, Filter] = field(default_factory=dict)  # what was found already
 
     def titled(self, words: str) -> str:
         """A part's title: what it shows, and of which runs."""
@@ -30,6 +31,11 @@ class Group:
 
     def models(self) -> dict[str, Filter]:
         """By model, as the tables call it: its answers. Models of which it is not known whose they are have none."""
+        if not self._models:
+            self._models.update(self._found())
+        return self._models
+
+    def _found(self) -> dict[str, Filter]:
         listed = self.tables["within_models"]["model"].unique()
         if not self.several:
             return {model: _answers(self.runs[0], model) for model in listed}
@@ -41,10 +47,23 @@ class Group:
                 known[f"{name} @ {run.name}"] = known[name] = {"run": run.name, **_answers(run, name)}
         return {model: known[model] for model in listed if model in known}
 
-    def filters(self, frame: pl.DataFrame) -> list[Filter | None]:
-        """Of lines with a model and a dataset: the model's answers there."""
+    def filters(self, frame: pl.DataFrame, column: str = "model") -> list[Filter | None]:
+        """Of lines with a model, in `column`, and a dataset: the model's answers there."""
         models = self.models()
-        return [_within(models.get(model), dataset) for model, dataset in frame.select("model", "dataset").iter_rows()]
+        return [_within(models.get(model), dataset) for model, dataset in frame.select(column, "dataset").iter_rows()]
+
+    def compared(self, dataset: str) -> Filter | None:
+        """All answers that are compared. None where no filter tells them from those of other runs."""
+        stages = {_stage(run) for run in self.runs}
+        if len(stages) > 1 or (len(self.runs) > 1 and self.label):
+            return None
+        run = {"run": self.runs[0].name} if self.several and len(self.runs) == 1 else {}
+        return _within({**run, "stage": stages.pop()}, dataset)
+
+    def judged(self, dataset: str) -> Filter | None:
+        """What judges said of them."""
+        found = self.compared(dataset)
+        return None if found is None else {**found, "stage": JUDGE}
 
 
 def groups_of(found: Analysis) -> Iterator[Group]:

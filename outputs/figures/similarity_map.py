@@ -10,7 +10,7 @@ import polars as pl
 from outputs.figures.dendrogram import dendrogram
 from outputs.figures.heat import digits_for, heat
 from outputs.figures.model_names import shown_names
-from outputs.figures.parts import Chart, Column, Kind, Part
+from outputs.figures.parts import Chart, Column, Filter, Kind, Part
 from outputs.figures.similarity_group import Group, basis, main_set
 from outputs.report import number
 
@@ -37,6 +37,7 @@ def _map_part(group: Group, granularity: str, pairs: pl.DataFrame, order: pl.Dat
     known = bool(frame["mean"].count())
     drawn = known and len(models) <= MOST_DRAWN
     told = [over, "Models stand in the order of the clustering: average linkage on 1 - similarity."]
+    told.append("Rows: the answers of both.")
     if drawn and len(models) > MOST_WRITTEN:
         told.append("Values are written below the diagonal.")
     if not known:
@@ -54,10 +55,11 @@ def _map_part(group: Group, granularity: str, pairs: pl.DataFrame, order: pl.Dat
         group.titled(f"Similarity of models: {granularity}"),
         frame,
         columns,
-        [None] * frame.height,
+        group.filters(frame),
         " ".join(told),
         _chart(rows, models, names, order) if drawn else None,
         f"Heat map: {granularity} similarity of {len(models)} models to one another, clustered." if drawn else "",
+        group.filters(frame, "other_model"),
     )
 
 
@@ -80,6 +82,7 @@ def _pair(row: Mapping[str, Any], prefix: str, place: Mapping[str, int], names: 
         "other": names[second],
         "model": first,
         "other_model": second,
+        "dataset": row["dataset"],
         "row": place[first],
         "column": place[second],
         **{name: row[f"{prefix}{name}"] for name in ("mean", "low", "high", "prompts")},
@@ -126,6 +129,13 @@ def clusters_part(group: Group) -> Part | None:
         Column("similarity", "Similarity", Kind.NUMBER),
         Column("models", "Models", Kind.COUNT),
     ]
-    note = "Average linkage: the mean similarity between the two sides. #k: what step k joined."
+    note = "Average linkage: the mean similarity between the two sides. #k: what step k joined. Rows: the answers of a "
+    note += "side that is one model, else all that are compared."
     title = group.titled("How models are joined")
-    return Part("similarity_clusters", title, frame.with_columns(sides), columns, [None] * frame.height, note)
+    left, right = (_of_side(group, frame, side) for side in ("left", "right"))
+    return Part("similarity_clusters", title, frame.with_columns(sides), columns, left, note, others=right)
+
+
+def _of_side(group: Group, frame: pl.DataFrame, side: str) -> list[Filter | None]:
+    every = (group.compared(dataset) for dataset in frame["dataset"])
+    return [one or other for one, other in zip(group.filters(frame, side), every, strict=True)]

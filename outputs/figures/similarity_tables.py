@@ -7,6 +7,7 @@ import polars as pl
 
 from outputs.figures.model_names import shown_names
 from outputs.figures.parts import Column, Kind, Part
+from outputs.figures.scales import cut_note
 from outputs.figures.similarity_group import Group, basis, main_set
 from outputs.judged.panels import MACRO
 
@@ -18,7 +19,11 @@ _DIVERSITY = {
     "compression_ratio": "compression ratio",
     "self_repetition": "self-repetition",
 }
-_LEADS = "A line leads to the model's own answers."
+_LEADS = "Rows: the model's own answers, one for each turn."
+_TURNS = (
+    "There may be more rows than answers: of a dialogue all turns together are one answer, and repeats and prompts "
+    "that were not drawn are not compared."
+)
 
 
 def reference_part(group: Group) -> Part | None:
@@ -76,7 +81,9 @@ def follows_part(group: Group) -> Part | None:
     ]
     note = "Rank correlation of the similarity to the reference with the judge's overall rating, with 95 % intervals."
     title = group.titled("Similarity against the judge")
-    return Part("similarity_against_judge", title, frame, columns, [None] * frame.height, note)
+    filters = [group.judged(dataset) for dataset in frame["dataset"]]
+    note = f"{note} Rows: what judges said. {cut_note([*frame['low'], *frame['high']], 1)}".rstrip()
+    return Part("similarity_against_judge", title, frame, columns, filters, note)
 
 
 def diversity_part(group: Group) -> Part | None:
@@ -99,7 +106,8 @@ def diversity_part(group: Group) -> Part | None:
     ]
     note = "Of all models' answers to a prompt, over prompts that all models answered; with 95 % intervals."
     title = group.titled("Diversity of the answers to a prompt")
-    return Part("similarity_diversity", title, frame, columns, [None] * frame.height, note)
+    filters = [group.compared(dataset) for dataset in frame["dataset"]]
+    return Part("similarity_diversity", title, frame, columns, filters, f"{note} Rows: all answers compared.")
 
 
 def answers_part(group: Group) -> Part:
@@ -110,7 +118,7 @@ def answers_part(group: Group) -> Part:
         *_set_column(frame),
         Column("coverage", "Coverage", Kind.PERCENT),
         Column("answers", "Answers", Kind.COUNT),
-        Column("asked", "Asked", Kind.COUNT),
+        Column("asked", "Prompts asked", Kind.COUNT),
         Column("words", "Words", Kind.NUMBER, 1),
         Column("compression_ratio", "Compression ratio", Kind.NUMBER, 2),
         Column("self_repetition", "Self-repetition", Kind.NUMBER, 2),
@@ -118,7 +126,7 @@ def answers_part(group: Group) -> Part:
     ]
     note = (
         "Answers: to the prompts that are drawn. The last columns: how a model's answers repeat one another, over so "
-        f"many of them. {_LEADS}"
+        f"many of them. {_LEADS} {_TURNS}"
     )
     title = group.titled("What is compared")
     return Part("similarity_answers", title, frame, columns, group.filters(frame), note)

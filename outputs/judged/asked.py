@@ -13,7 +13,7 @@ ASKED_SCHEMA: dict[str, type[pl.DataType]] = {
     "asked": pl.Int64,  # judgements that there should be
 }
 _TOLD = ("model", "reference", "control", "repeat", "answer_repeat", "prompt", "prompt_sha256")
-_AT_ONCE = 20_000  # rows
+_AT_ONCE = 65_536  # rows
 _ANSWER_KEY = pl.struct("item", "nth").n_unique()
 
 
@@ -21,25 +21,27 @@ def read_told(requests: pl.LazyFrame) -> pl.DataFrame:
     """The requests that still count, of both stages, with what the job said of each.
 
     Columns: stage, item, dataset, judge (provider/model, as it was asked), the texts in the metadata (`model`, whose
-    answer it is or is judged, and so on), `control`, and `nth`, which of several answers to an item. Metadata that are
-    no JSON object, or that hold a list where a text belongs, tell nothing.
+    answer it is or is judged, and so on), `control`, and `nth`, which of several answers to an item; names are
+    categories. Metadata that are no JSON object, or that hold a list where a text belongs, tell nothing.
     """
+    rows = int(requests.select(pl.len()).collect().item())
+    starts = range(0, max(rows, 1), _AT_ONCE)  # metadata, and what is made of them, are never all in memory
+    return pl.concat([_told(requests.slice(start, _AT_ONCE)) for start in starts])
+
+
+def _told(requests: pl.LazyFrame) -> pl.DataFrame:
     wanted = requests.filter(pl.col("stage").is_in([ANSWER, JUDGE]), pl.col("state").fill_null("") != "withdrawn")
     judge = pl.concat_str("provider", pl.lit("/"), "model", ignore_nulls=True).alias("judge")
-    rows = wanted.select("stage", pl.col("item", "dataset").fill_null(""), judge, "metadata").collect()
-    told = _decode(rows["metadata"])
+    named = wanted.select("stage", pl.col("item", "dataset").fill_null(""), judge, "metadata")
+    rows = named.collect(engine="streaming")
+    told = _decoded(rows["metadata"]).struct.unnest()
     nth = pl.when(pl.col("stage") == JUDGE).then("answer_repeat").otherwise("repeat").fill_null("0").alias("nth")
-    return pl.concat([rows.drop("metadata"), told], how="horizontal").with_columns(
+    both = pl.concat([rows.drop("metadata"), told], how="horizontal").with_columns(
         pl.col("model", "reference", "prompt", "prompt_sha256").fill_null(""),
         pl.col("control").fill_null("").is_in(["true", "1"]),
         nth,
     )
-
-
-def _decode(metadata: pl.Series) -> pl.DataFrame:
-    """The fields of `_TOLD` as texts; null where there is none. Reading JSON takes memory, so some rows at a time."""
-    parts = [_decoded(metadata.slice(start, _AT_ONCE)) for start in range(0, max(len(metadata), 1), _AT_ONCE)]
-    return pl.concat(parts).struct.unnest()
+    return both.drop("repeat", "answer_repeat").cast({pl.String: pl.Categorical})
 
 
 def _decoded(metadata: pl.Series) -> pl.Series:

@@ -19,11 +19,14 @@ from outputs.tables.loading import LoadedRun
 from outputs.tables.score_reading import readers_of
 
 _SHA_SHOWN = 8
+_NAMES = ("item", "dataset", "judge", "prompt", "outcome", "dimension", "model", "reference")
 
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
     """`rows`: one per judgement and dimension, `value` null where it could not be read; `run` is the run's place.
+
+    Names in `rows` are categories: numbers, where a million texts would be in memory.
 
     `asked`: as `ASKED_SCHEMA`. `dimensions`: what each prompt asks for, in its order. `notes`: what is to be known of
     how the runs came together.
@@ -38,7 +41,7 @@ class Judgements:
 def gather(runs: Sequence[LoadedRun]) -> Judgements:
     """The judgements of all runs. Raises InputError for a run that it cannot read."""
     labels, versions = prompt_labels(runs), _item_versions(runs)
-    rows = pl.concat([_rows(run, place, labels[place]) for place, run in enumerate(runs)]).collect()
+    rows = pl.concat([_rows(run, place, labels[place]) for place, run in enumerate(runs)]).collect(engine="streaming")
     if versions is not None:
         rows = _renamed(rows, versions)
     asked = pl.concat([_asked(run, labels[place]) for place, run in enumerate(runs)])
@@ -61,6 +64,7 @@ def _rows(run: LoadedRun, place: int, labels: Mapping[str, str]) -> pl.LazyFrame
             pl.col("simulated").fill_null(value=False) | run.record.simulated,
             pl.col("value").fill_nan(None),
         )
+        .with_columns(pl.col(_NAMES).cast(pl.Categorical))
     )
 
 
@@ -115,7 +119,8 @@ def _item_versions(runs: Sequence[LoadedRun]) -> pl.DataFrame | None:
         for name, digest in its.items()
         if len(seen[name]) > 1
     ]
-    return pl.DataFrame(rows, schema={"run": pl.Int32, "item": pl.String, "version": pl.String}, orient="row")
+    named = pl.DataFrame(rows, schema={"run": pl.Int32, "item": pl.String, "version": pl.String}, orient="row")
+    return named.cast({"item": pl.Categorical, "version": pl.Categorical})
 
 
 def _digest(item: Item) -> str:

@@ -71,9 +71,9 @@ class Counts:
     def of(cls, found: Judgements, panel: Panel) -> "Counts":
         """Those of one panel."""
         here = (pl.col("prompt") == panel.prompt) & (pl.col("reference") == panel.reference)
-        rows, asked = found.rows.filter(here), found.asked.filter(here)
-        counted = rows.group_by(*_CELL, "dimension", "outcome").len()
-        cells = rows.group_by(_CELL).agg(pl.col("run").unique(), pl.col("self_preference").any())
+        rows, asked = found.rows.lazy().filter(here), found.asked.filter(here)
+        counted = rows.group_by(*_CELL, "dimension", "outcome").len().collect()
+        cells = rows.group_by(_CELL).agg(pl.col("run").unique(), pl.col("self_preference").any()).collect()
         outcomes: Counter[tuple[str, str, str, bool, str, str]] = Counter()
         for *key, times in counted.iter_rows():
             outcomes[tuple(key)] = times
@@ -82,7 +82,7 @@ class Counts:
             outcomes,
             {key[:4]: set(key[4]) for key in cells.iter_rows()},
             {key[:4]: key[5] for key in cells.iter_rows()},
-            bool(rows["simulated"].any()),
+            bool(rows.select(pl.col("simulated").any()).collect().item()),
         )
 
     def there(self, cell: tuple[str, str, str, bool]) -> bool:

@@ -4,7 +4,7 @@ A panel holds what is comparable: judgements by one prompt, against one referenc
 its several answers are averaged first, so that every item counts once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -95,30 +95,35 @@ class Panel:
 
 def make_panels(found: Judgements) -> list[Panel]:
     """One panel for each prompt and reference, in a fixed order; also where nothing could be read."""
-    keys = (
-        pl.concat([frame.select("prompt", "reference") for frame in (found.rows, found.asked)]).unique().sort(pl.all())
-    )
+    keys = _distinct(("prompt", "reference"), found.rows, found.asked).sort(pl.all())
     return [_panel(found, prompt, reference) for prompt, reference in keys.iter_rows()]
+
+
+def _distinct(names: Sequence[str], *frames: pl.DataFrame) -> pl.DataFrame:
+    """What stands in these columns of any of the frames, once each: names as texts."""
+    return pl.concat([frame.select(names).unique().cast({pl.Categorical: pl.String}) for frame in frames]).unique()
 
 
 def _panel(found: Judgements, prompt: str, reference: str) -> Panel:
     here = (pl.col("prompt") == prompt) & (pl.col("reference") == reference)
-    rows, asked = found.rows.filter(here), found.asked.filter(here)
+    rows, asked = found.rows.lazy().filter(here), found.asked.filter(here)
     dimensions = found.dimensions.get(prompt, ())
-    cells = rows.group_by(*_ITEM, *_COLUMN, "dimension", maintain_order=True).agg(pl.col("value").mean())
+    grouped = rows.group_by(*_ITEM, *_COLUMN, "dimension", maintain_order=True)
+    cells = grouped.agg(pl.col("value").mean()).collect()
     items = cells.select(_ITEM).unique().sort(_ITEM).with_row_index("row")
-    columns = pl.concat([cells.select(_COLUMN), asked.select(_COLUMN)]).unique()
-    columns = columns.sort("control", "model", "judge").with_row_index("column")
+    columns = _distinct(_COLUMN, cells, asked).sort("control", "model", "judge").with_row_index("column")
     layers = pl.DataFrame({"dimension": dimensions}, schema={"dimension": pl.String}).with_row_index("layer")
-    placed = cells.join(items, on=_ITEM).join(columns, on=_COLUMN).join(layers, on="dimension")
+    placed = cells.join(items, on=_ITEM)
+    for keys, places in ((_COLUMN, columns), (["dimension"], layers)):
+        placed = placed.join(places.cast({name: cells.schema[name] for name in keys}), on=keys)
     values = np.full((items.height, columns.height, len(dimensions)), np.nan)
-    places = (placed[name].to_numpy() for name in ("row", "column", "layer"))
-    values[tuple(places)] = placed["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    at = tuple(placed[name].to_numpy() for name in ("row", "column", "layer"))
+    values[at] = placed["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     datasets = sorted({*items["dataset"], *asked["dataset"]})
     counted = dict(items.group_by("dataset").len().iter_rows())
     sizes = tuple(int(counted.get(name, 0)) for name in datasets)
     listed = tuple(Column(*row) for row in columns.select(_COLUMN).iter_rows())
-    judged = frozenset(pl.concat([frame.select("judge", "dataset") for frame in (rows, asked)]).unique().iter_rows())
+    judged = frozenset(_distinct(("judge", "dataset"), cells, asked).iter_rows())
     return _with_all_judges(Panel(prompt, reference, tuple(datasets), sizes, listed, dimensions, values, judged))
 
 

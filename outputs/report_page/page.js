@@ -7,6 +7,15 @@
   const rows = kept.rows.map((values) => Object.fromEntries(kept.columns.map((name, place) => [name, values[place]])));
   const at = (id) => document.getElementById(id);
   const shown = { found: [], upTo: 0, said: "" };
+  const WORDS = {
+    request: "line of requests.jsonl (seq)", answer: "line of responses.jsonl (seq)", custom_id: "name of the request (custom_id)",
+    lane: "model asked", model: "model whose answer it is", field: "field of the question", language: "language of the question",
+    level: "level in its tree", iteration: "iteration of the search", operator: "template made by", state: "how it ended",
+    failure: "final failure", attempt_failure: "failed attempts", outcome: "reading the answer", reason: "why it is not ok",
+    dimension: "score is of", conflict: "contradicts the facts", cost_usd: "cost, USD", maybe_billed: "attempts maybe billed",
+    maybe_usd: "these cost at most, USD", latency_s: "latency, seconds", landed_at: "when the answer came", by_batch: "came by batch",
+    score_min: "score, at least,", score_max: "score, at most,", q: "text",
+  };
 
   const make = (name, text, attributes = {}) => {
     const element = document.createElement(name);
@@ -32,8 +41,9 @@
     if (name === "score_min") return row.score !== null && row.score >= Number(text);
     if (name === "score_max") return row.score !== null && row.score <= Number(text);
     if (!(name in row)) return false;
-    const value = row[name];
     const wanted = read(text);
+    if (name === "attempt_failure" && row[name] !== null && wanted !== "") return row[name].split("\n").includes(wanted);
+    const value = row[name];
     if (value === null || value === undefined) return wanted === "";
     return typeof value === "number" ? value === Number(wanted) : String(value) === wanted;
   };
@@ -59,7 +69,7 @@
     place.replaceChildren();
     wanted.forEach(([name, text], number) => {
       const others = new URLSearchParams(wanted.filter((_, one) => one !== number)).toString();
-      const label = plain(`${name} ${name === "q" ? "contains" : "is"} ${read(text) || "(none)"}`);
+      const label = plain(`${WORDS[name] ?? name} ${name === "q" ? "contains" : "is"} ${read(text) || "(none)"}`);
       const button = make("button", `${label} ✕`, { type: "button", "aria-label": `Remove the filter: ${label}` });
       button.addEventListener("click", () => { location.hash = others ? `#rows?${others}` : "#rows"; });
       place.append(button);
@@ -78,16 +88,18 @@
     at("rows-list").replaceChildren(...lines);
     at("rows-more").hidden = shown.found.length <= shown.upTo;
   };
+  const stands = (text) => (text.length <= 60 && !/\s/.test(text) ? "s" : text.length > 60 ? "t" : "");
+  const cell = (text) => make("td", text, { dir: "auto", class: stands(text) });
   const line = (row) => {
     const made = make("tr");
-    const head = make("th", undefined, { scope: "row" });
+    const head = make("th", undefined, { scope: "row", class: stands(plain(row.custom_id)) });
     const button = make("button", plain(row.custom_id), { type: "button", class: "link", dir: "auto" });
     button.addEventListener("click", () => open(row));
     head.append(button);
     const state = [row.state, row.failure, row.outcome].filter(Boolean).join(", ");
-    made.append(head, ...[state, row.model ?? row.lane, row.stage].map((text) => make("td", plain(text ?? ""), { dir: "auto" })));
+    made.append(head, ...[state, row.model ?? row.lane, row.stage].map((text) => cell(plain(text ?? ""))));
     made.append(make("td", row.score === null ? "" : row.score.toLocaleString("en-US", { maximumFractionDigits: 3 }), { class: "n" }));
-    made.append(make("td", plain((row.excerpt ?? "").replace(/\s+/g, " ")), { dir: "auto" }));
+    made.append(cell(plain((row.excerpt ?? "").replace(/\s+/g, " "))));
     return made;
   };
 
@@ -102,8 +114,8 @@
   };
   const fact = (name, value) => {
     const made = make("tr");
-    const words = { request: "line of requests.jsonl (seq)", answer: "line of responses.jsonl (seq)" };
-    made.append(make("th", words[name] ?? name, { scope: "row" }), make("td", plain(value), { dir: "auto" }));
+    const told = name === "dimension" ? value.replaceAll("_", " ") : name === "attempt_failure" ? value.split("\n").join(", ") : value;
+    made.append(make("th", WORDS[name] ?? name, { scope: "row" }), make("td", plain(told), { dir: "auto" }));
     return made;
   };
 

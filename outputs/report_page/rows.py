@@ -8,7 +8,7 @@ from typing import Any
 
 from outputs.browsing.columns import BROWSE, Value
 from outputs.browsing.index import RowIndex
-from outputs.browsing.samples import whole_texts
+from outputs.browsing.whole_texts import whole_texts
 from outputs.figures.parts import Analysis, Filter, Section
 from outputs.report_page.links import query_of
 from outputs.report_page.numbers import MOST_LINES, shortened
@@ -64,7 +64,7 @@ def _filters(sections: Sequence[Section]) -> Iterator[tuple[str, Filter]]:
     """By query: the filters of the lines that the page shows."""
     for section in sections:
         for part in section.parts:
-            for of in part.filters[:MOST_LINES]:
+            for of in (*part.filters[:MOST_LINES], *part.others[:MOST_LINES]):
                 query = None if of is None else query_of(of)
                 if of is not None and query is not None:
                     yield query, of

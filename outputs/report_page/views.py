@@ -14,6 +14,7 @@ from prompts.plain_text import plain_text
 
 _LONGEST_CELL = 200
 _SHORT = 26  # characters of a text that is not broken into lines
+_LONGEST_WORD = 60
 _LONGEST_NOTE = 2000
 
 Counts = Callable[[Filter], int | None]  # rows of the runs that a filter selects; None where nobody counted
@@ -21,14 +22,13 @@ Counts = Callable[[Filter], int | None]  # rows of the runs that a filter select
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a table: its cells, the address of its rows, and how many they are, where they are any.
+    """A line of a table: its cells, and of each set of rows that it rests on the address and how many they are.
 
-    A cell is its text and how it stands: n for a number, s for a short text, else nothing.
+    A cell is its text and how it stands: n for a number, s for a text that is not broken, t for a long one.
     """
 
     cells: Sequence[tuple[str, str]]
-    link: str | None = None
-    rows: str = ""
+    rows: Sequence[tuple[str | None, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,9 @@ def section_view(section: Section, counts: Counts) -> SectionView:
 
 def _part_view(part: Part, counts: Counts) -> PartView:
     shown = part.frame.head(MOST_LINES)
-    filters = list(part.filters) or [None] * shown.height
-    lines = [
-        _line(part.columns, row, of, counts)
-        for row, of in zip(shown.iter_rows(named=True), filters[: shown.height], strict=True)
-    ]
+    none = [None] * shown.height
+    sides = zip((part.filters or none)[: shown.height], (part.others or none)[: shown.height], strict=True)
+    lines = [_line(part.columns, row, of, counts) for row, of in zip(shown.iter_rows(named=True), sides, strict=True)]
     return PartView(
         name=part.name,
         title=_cut(plain_text(part.title)),
@@ -80,17 +78,22 @@ def _part_view(part: Part, counts: Counts) -> PartView:
         note=_cut(plain_text(part.note), _LONGEST_NOTE),
         alt=_cut(plain_text(part.alt), _LONGEST_NOTE),
         drawing=None if part.chart is None else Markup(drawn(part.chart, part.name)),
-        linked=any(line.link is not None for line in lines),
+        linked=any(link is not None for line in lines for link, _ in line.rows),
     )
 
 
-def _line(columns: Sequence[Column], row: Mapping[str, object], of: Filter | None, counts: Counts) -> Line:
+def _line(columns: Sequence[Column], row: Mapping[str, object], of: Sequence[Filter | None], counts: Counts) -> Line:
     cells = [_cell(column, _cut(written(column, row))) for column in columns]
-    link = None if of is None else link_of(of)
-    found = None if of is None or link is None else counts(of)
-    if not found:
-        return Line(cells, link if found is None else None, "rows" if found is None else "0")
-    return Line(cells, link, f"{found:,}")
+    return Line(cells, [_rows(one, counts) for one in of if one is not None])
+
+
+def _rows(of: Filter, counts: Counts) -> tuple[str | None, str]:
+    """Where the rows of a filter are listed, and how many they are; none are no link."""
+    link = link_of(of)
+    found = None if link is None else counts(of)
+    if found is None:
+        return link, "" if link is None else "rows"
+    return (link, f"{found:,}") if found else (None, "0")
 
 
 def _warns(note: str) -> bool:
@@ -102,7 +105,9 @@ def _warns(note: str) -> bool:
 def _cell(column: Column, text: str) -> tuple[str, str]:
     if column.kind is not Kind.TEXT:
         return text.replace(", ", ",\u00a0"), "n"  # an interval breaks before its bracket only
-    return text, "s" if len(text) <= _SHORT else ""
+    if len(text) <= _SHORT or (len(text) <= _LONGEST_WORD and not any(map(str.isspace, text))):
+        return text, "s"  # a model's name is one word, and is read as one
+    return text, "t" if len(text) > _LONGEST_WORD else ""
 
 
 def _cut(text: str, longest: int = _LONGEST_CELL) -> str:

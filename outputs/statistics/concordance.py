@@ -3,11 +3,12 @@
 Rows are sorted by score once, and rows alike in score and rating are one cell. Cells are cut into blocks of
 neighbouring scores, ratings into bands of neighbouring levels. A pair in two blocks and two bands is counted by the
 sums of each band in each block; a pair within one block, or within one band, by a small matrix of signs. With few
-levels each is a band of its own, and only blocks are left to count. All is sums of products of integers, and exact
-while they are below 2^53.
+levels each is a band of its own, and only blocks are left to count; for few sets of weights all of them at once, by
+sparse matrices. All is sums of products of integers, and exact while they are below 2^53.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ from outputs.statistics.resampling import Floats
 Places = NDArray[np.int64]
 _FEW_LEVELS = 16  # up to here each level is a band
 _BLOCK, _LARGEST_BLOCK = 32, 256  # cells
+_FEW_SETS = 100  # below, going from block to block takes longer than counting
+_FEW_BLOCK = 16  # cells, where all are counted at once: of each pair within a block there is a number in memory
 _SETS = 500  # at a time
 _ONE_THREAD = 2**18  # multiplications; BLAS shares larger products between threads, which then wait for one another
 
@@ -64,7 +67,8 @@ class Concordance:
     def _count(self, weights: Floats) -> Counted:
         cells = weights[self._order] if self._merged is None else self._merged(weights)
         groups = cells if self._grouped is None else self._grouped(cells)
-        net, levels = self._between(cells)
+        at_once = not self._several and cells.shape[1] < _FEW_SETS
+        net, levels = self._at_once(cells) if at_once else self._between(cells)
         if self._several:
             net += self._within_bands(cells)
             levels = self._leveled(cells)
@@ -72,6 +76,11 @@ class Concordance:
         rated = np.count_nonzero(levels, axis=0).astype(np.float64)
         kinds = np.minimum(_kinds(groups, rated), rated)
         return Counted(net, total, _tied(groups, total), _tied(levels, total), kinds)
+
+    @cached_property
+    def _at_once(self) -> Callable[[Floats], tuple[Floats, Floats]]:
+        """`_between` where each level is a band, sooner than it where there are few sets."""
+        return _few_levels(self._score, self._level, self._bands)
 
     def _between(self, cells: Floats) -> tuple[Floats, Floats]:
         """Pairs in two blocks and two bands, or in one block, (sets,); and the sums of the bands, (bands, sets)."""
@@ -113,6 +122,39 @@ def sums(order: Places, starts: Places) -> Callable[[Floats], Floats]:
     # Several times as fast as `np.add.reduceat` along the first axis.
     matrix = csr_array((np.ones(len(order)), order, np.append(starts, len(order))), shape=(len(starts), len(order)))
     return lambda values: np.asarray(matrix @ values)
+
+
+def _few_levels(score: Places, level: Places, levels: int) -> Callable[[Floats], tuple[Floats, Floats]]:
+    """As `Concordance._between`, of cells (cells, sets) in the order of the scores: sparse matrices that do it all."""
+    from scipy.sparse import csr_array
+
+    blocks, cells = _cut(score, _FEW_BLOCK), np.arange(len(level))
+    block, shape = _numbered(blocks, len(level)), (len(blocks), levels)
+    banding = csr_array((np.ones(len(level)), (block * levels + level, cells)), shape=(shape[0] * levels, len(level)))
+    first, second, sign = _pairs_within(score, level, block)
+    signs = csr_array((sign, (first, second)), shape=(len(level), len(level)))
+
+    def between(cells: Floats) -> tuple[Floats, Floats]:
+        banded = np.asarray(banding @ cells).reshape(*shape, -1)
+        before = np.cumsum(banded, axis=0) - banded
+        upto = np.cumsum(before, axis=1)
+        net = np.einsum("abj,abj->j", 2 * upto - before - upto[:, -1:], banded)  # of lower levels less of higher ones
+        return net + _dot(np.asarray(signs @ cells), cells), banded.sum(axis=0)
+
+    return between
+
+
+def _pairs_within(score: Places, level: Places, block: Places) -> tuple[Places, Places, Floats]:
+    """Pairs of cells in one block with another score and level: the lower score's, the other, and their sign."""
+    found = []
+    for apart in range(1, min(2 * _FEW_BLOCK, len(score))):  # blocks are shorter, but for those of one score
+        near, far = slice(None, -apart), slice(apart, None)
+        pairs = (block[near] == block[far]) & (score[near] != score[far]) & (level[near] != level[far])
+        first = np.flatnonzero(pairs)
+        found.append((first, first + apart, np.sign(level[first + apart] - level[first]).astype(np.float64)))
+    none = np.zeros(0, dtype=np.int64)
+    first, second, sign = (np.concatenate(part) for part in zip((none, none, np.zeros(0)), *found, strict=True))
+    return first, second, sign
 
 
 def _changes(*sorted_values: Places) -> Places:

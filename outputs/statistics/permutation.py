@@ -107,20 +107,21 @@ def sign_flip_tests(
     seen = np.abs(totals.sum(axis=0))
     least = seen - _SAME * np.abs(totals).sum(axis=0)
     count = np.zeros(given.shape[1])
-    for signs in _signs(number, permutations, seed):
-        count += np.count_nonzero(np.abs(signs @ totals) >= least, axis=0)
+    whole = totals.sum(axis=0)
+    for kept in _kept(number, permutations, seed):
+        count += np.count_nonzero(np.abs(2 * (kept @ totals) - whole) >= least, axis=0)  # kept less flipped
     return np.asarray(np.where(there.any(axis=0), (count + 1) / (permutations + 1), math.nan))
 
 
-def _signs(number: int, permutations: int, seed: int) -> Iterator[Floats]:
-    """Random -1 and 1, (some, clusters)."""
+def _kept(number: int, permutations: int, seed: int) -> Iterator[Floats]:
+    """Random 1 (the sign stays) and 0 (it is flipped), (some, clusters)."""
     source = np.random.default_rng(seed)
     chunk = max(1, _CHUNK_BYTES // (8 * number))
     width = -(-number // 8)
     for start in range(0, permutations, chunk):
         size = min(chunk, permutations - start)
         packed = np.frombuffer(source.bytes(size * width), dtype=np.uint8).reshape(size, width)
-        yield np.unpackbits(packed, axis=1, count=number).astype(np.float64) * 2.0 - 1.0
+        yield np.unpackbits(packed, axis=1, count=number).astype(np.float64)
 
 
 def _summed(values: Floats, of: NDArray[np.int64], number: int) -> Floats:

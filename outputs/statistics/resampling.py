@@ -31,6 +31,7 @@ Statistic = Callable[[Floats], Floats]
 Labels = Sequence[object] | NDArray[np.generic]
 
 _CHUNK_BYTES = 32 * 2**20  # of weights
+_DRAWN_AT_ONCE = 2**16  # clusters, about: new memory for more would cost more than the draws
 _MOST_LEFT_OUT = 1000  # clusters; with more, t is close to normal
 
 
@@ -158,8 +159,11 @@ def _drawn(cluster_of: Places, stratum_of: Places, resamples: int, seed: int) ->
 def _counts(source: np.random.Generator, size: int, members: int) -> NDArray[np.int64]:
     """How often each member is drawn: (size, members)."""
     counts = np.empty((size, members), dtype=np.int64)
-    for row, drawn in enumerate(source.integers(0, members, (size, members))):
-        counts[row] = np.bincount(drawn, minlength=members)
+    some = max(1, _DRAWN_AT_ONCE // members)
+    for start in range(0, size, some):
+        drawn = source.integers(0, members, (min(some, size - start), members))
+        for row, places in enumerate(drawn, start):
+            counts[row] = np.bincount(places, minlength=members)
     return counts
 
 

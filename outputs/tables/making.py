@@ -8,9 +8,11 @@ import msgspec
 from outputs.answers import RowCounts, has_simulated_item
 from outputs.disk import FULL, Disk, OsDisk
 from outputs.journal import Log
+from outputs.log_reader import read_records
 from outputs.lost_files import require_files, require_requests
+from outputs.records import EventLine
 from outputs.run_record import RunRecord
-from outputs.tables.all_answers import write_answers
+from outputs.tables.all_answers import Ahead, AllAnswers, reading_ahead
 from outputs.tables.attempt_rows import AttemptRows
 from outputs.tables.batch_rows import write_batches
 from outputs.tables.columns import ATTEMPTS, BATCHES, OUTCOMES, REQUESTS, RESPONSES, SCORES, TableSpec
@@ -49,23 +51,36 @@ def make_tables(folder: Path, record: RunRecord, place: Path, disk: Disk | None 
 
 
 def _make(folder: Path, record: RunRecord, wanted: Made, beside: Path, disk: Disk) -> Made:
-    replayed = replay(folder, wanted.ends)
-    require_requests(folder, record, len(replayed))
-    simulated = record.simulated or replayed.simulated or has_simulated_item(folder, wanted.ends[Log.ITEMS])
+    ends = wanted.ends
+    simulated = record.simulated or _said_simulated(folder, ends) or has_simulated_item(folder, ends[Log.ITEMS])
     record = msgspec.structs.replace(record, simulated=simulated)
-    with ThreadPoolExecutor(1) as writer:
-        tables = _Tables(folder, record, replayed, beside, disk, writer)
-        written = tables.write(wanted.ends)
+    with reading_ahead(folder, record, ends[Log.RESPONSES], beside) as ahead, ThreadPoolExecutor(1) as writer:
+        replayed = replay(folder, ends)
+        require_requests(folder, record, len(replayed))
+        written = _Tables(folder, record, replayed, ahead, beside, disk, writer).write(ends)
     return _put(written, wanted, _counts(replayed), simulated, disk)
+
+
+def _said_simulated(folder: Path, ends: dict[Log, int]) -> bool:
+    """Whether an answer said that it came from a simulator: an event tells."""
+    events = read_records(folder / Log.EVENTS.file_name, EventLine, ends[Log.EVENTS])
+    return any(event.event == "simulated" for _, event in events)
 
 
 class _Tables:
     """Writes all tables of a replayed run to a folder."""
 
     def __init__(
-        self, folder: Path, record: RunRecord, replayed: Replay, beside: Path, disk: Disk, writer: ThreadPoolExecutor
+        self,
+        folder: Path,
+        record: RunRecord,
+        replayed: Replay,
+        ahead: Ahead | None,
+        beside: Path,
+        disk: Disk,
+        writer: ThreadPoolExecutor,
     ) -> None:
-        self._folder, self._record, self._replayed = folder, record, replayed
+        self._folder, self._record, self._replayed, self._ahead = folder, record, replayed, ahead
         self._beside, self._disk, self._writer = beside, disk, writer
         self._finishing: list[tuple[Parts, Future[Path]]] = []
 
@@ -82,7 +97,8 @@ class _Tables:
             write_batches(run, self._replayed, batches)
             self._finish(attempts, batches)
 
-        readings = write_answers(answers, responses, scores, ends[Log.RESPONSES], self._beside, write_attempts)
+        all_answers = AllAnswers(answers, self._replayed, responses, scores, self._beside, write_attempts)
+        readings = all_answers.write(ends[Log.RESPONSES], self._ahead)
         self._finish(responses, scores)
         requests, outcomes = self._parts(REQUESTS), self._parts(OUTCOMES)
         asked = RequestRows(self._folder, run, self._replayed, readings)

@@ -42,6 +42,7 @@ class Replay(RunState):
         self.costs_usd = array("d")
         self.failures: dict[int, int] = {}
         self.batches_ended: dict[int, float] = {}
+        self.answer_lines = 0
         self._under_way: dict[int, int] = {}  # row -> its attempt
         self._offset = 0
         self._at = 0.0
@@ -51,6 +52,7 @@ class Replay(RunState):
         self._offset = offset
         if isinstance(record, ResponseHead):
             self._at = record.at
+            self.answer_lines += 1
         elif isinstance(record, AttemptLine) and record.step is Step.ENDED and record.batch is not None:
             self.batches_ended[record.batch] = record.at
         self.apply(offset, record)
@@ -109,6 +111,11 @@ class Replay(RunState):
         slim = Replay()
         slim.seqs, slim.flags, slim.answer_seqs = self.seqs, self.flags, self.answer_seqs
         return slim
+
+    @property
+    def all_count(self) -> bool:
+        """Whether each answer of the log is the one that counts of a request that is asked for."""
+        return self.answer_lines == sum(lane.answered for lane in self.lanes)
 
     def asked(self, row: int) -> bool:
         """Whether the request is still asked for."""

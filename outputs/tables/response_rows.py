@@ -1,9 +1,9 @@
 """The rows of `responses` and of `scores`, and how each request's answer was read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -13,13 +13,20 @@ from outputs.run_record import RunRecord
 from outputs.tables.bodies import BodyReader
 from outputs.tables.cells import moment, read_told, tokens, whole
 from outputs.tables.parquet import Parts
-from outputs.tables.replay import Replay
 from outputs.tables.score_reading import score_rows
 from prompts.parsers import AnswerReader
 from prompts.records import Completion, Outcome, Parsed
 from providers.wire import Usage
 
 _OUTCOMES = tuple(Outcome)
+
+
+class Standing(Protocol):
+    """What is asked of a replayed log about answers: rows by number, and whether an answer is the one that counts."""
+
+    def __len__(self) -> int: ...
+    def row_of(self, request_seq: int) -> int | None: ...
+    def counts(self, row: int, answer_seq: int) -> bool: ...
 
 
 class _Http(msgspec.Struct, frozen=True):
@@ -78,6 +85,13 @@ class Readings:
         outcomes = bytearray(both.to_bytes(len(self.outcomes), "little"))
         return Readings(outcomes, self._reasons | others._reasons)
 
+    def at(self, rows: Sequence[int], of: int) -> "Readings":
+        """The same of `of` rows: what is said of row n here is said of `rows[n]` there."""
+        outcomes, reasons = bytearray(of), {rows[here]: reason for here, reason in self._reasons.items()}
+        for row, outcome in zip(rows, self.outcomes, strict=True):
+            outcomes[row] = outcome
+        return Readings(outcomes, reasons)
+
     def of(self, row: int) -> tuple[str | None, str | None]:
         """The outcome and its reason."""
         number = self.outcomes[row]
@@ -90,7 +104,7 @@ class ResponseRows:
 
     folder: Path
     record: RunRecord
-    replayed: Replay
+    replayed: Standing
     readers: Mapping[str, AnswerReader]
 
     def write(self, responses: Parts, scores: Parts, end: int, start: int = 0) -> Readings:

@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+from array import array
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,36 +16,65 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outputs.disk import OsDisk
+from outputs.journal import Log
 from outputs.run_record import RunRecord
 from outputs.tables.columns import RESPONSES, SCORES
 from outputs.tables.parquet import Parts, Written, uncollected
 from outputs.tables.replay import Replay
-from outputs.tables.response_rows import Readings, ResponseRows
+from outputs.tables.response_rows import Readings, ResponseRows, Standing
 from outputs.tables.score_reading import readers_of
 
 _TASK, _RESULT = "task.pickle", "result.pickle"
+_CHUNK = 1 << 20
 _ROOT = Path(__file__).parents[2]
 _COMMAND = f"import sys; from {__name__} import main; main(sys.argv[1])"
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be read: the bytes from `start` to `end`, which are whole lines."""
+    """What is to be read: the bytes from `start` to `end`, which are whole lines.
+
+    Without `replayed`, for who does not wait for it, each answer is taken for the one that counts.
+    """
 
     folder: Path
     record: RunRecord
-    replayed: Replay
+    replayed: Replay | None
     start: int
     end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was read: the parts of both tables, and how answers were read."""
+    """What was read: the parts of both tables, and how answers were read.
+
+    `requests`, of a task without a replay: the seq of the request of each answer; `readings` are by answer then.
+    """
 
     responses: Written
     scores: Written
     readings: Readings
+    requests: "array[int]"
+
+
+class _EachCounts:
+    """Takes each answer for the one that counts; its rows are the answers, in the order of the file."""
+
+    def __init__(self, answers: int) -> None:
+        self.requests = array("Q")
+        self._answers = answers
+
+    def __len__(self) -> int:
+        return self._answers
+
+    def row_of(self, request_seq: int) -> int:
+        """The next one."""
+        self.requests.append(request_seq)
+        return len(self.requests) - 1
+
+    def counts(self, row: int, answer_seq: int) -> bool:  # noqa: ARG002
+        """It does."""
+        return True
 
 
 class SecondReader:
@@ -96,7 +126,17 @@ def main(name: str) -> None:
     task: Task = pickle.loads((folder / _TASK).read_bytes())
     with ThreadPoolExecutor(1) as writer, uncollected():
         responses, scores = (Parts(spec, folder, OsDisk(), writer) for spec in (RESPONSES, SCORES))
-        rows = ResponseRows(task.folder, task.record, task.replayed, readers_of(task.record, task.folder))
+        each = _EachCounts(_lines(task))
+        standing: Standing = each if task.replayed is None else task.replayed
+        rows = ResponseRows(task.folder, task.record, standing, readers_of(task.record, task.folder))
         readings = rows.write(responses, scores, task.end, task.start)
-        result = Result(responses.written(), scores.written(), readings)
+        result = Result(responses.written(), scores.written(), readings, each.requests)
     (folder / _RESULT).write_bytes(pickle.dumps(result))
+
+
+def _lines(task: Task) -> int:
+    """How many answers there are to read."""
+    with (task.folder / Log.RESPONSES.file_name).open("rb") as file:
+        file.seek(task.start)
+        left = iter(lambda: file.read(min(_CHUNK, task.end - file.tell())), b"")
+        return sum(chunk.count(b"\n") for chunk in left)

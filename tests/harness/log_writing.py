@@ -95,9 +95,10 @@ class LogWriter:
         billing: Billing = Billing.UNBILLED,
         message: str = "slow down",
         cost_usd: float | None = None,
+        kind: FailureKind = FailureKind.THROTTLED,
     ) -> int:
         """The line of an attempt that ended without an answer."""
-        failure = Failure(FailureKind.THROTTLED, billing, message, 429, "rate_limit")
+        failure = Failure(kind, billing, message, 429, "rate_limit")
         return self.raw(Log.ATTEMPTS, lines.settlement(request, number, AT + self.seq, failure, b"", cost_usd))
 
     def answer(

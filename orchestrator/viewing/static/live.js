@@ -42,7 +42,26 @@
     }
   };
 
-  const cell = (text, number, numbers) => {
+  const putCell = (element, text, link) => {
+    let leads = element.querySelector("a");
+    if (!link) {
+      if (leads) {
+        element.replaceChildren();
+      }
+      put(element, text);
+      return;
+    }
+    if (!leads) {
+      leads = document.createElement("a");
+      element.replaceChildren(leads);
+    }
+    if (leads.getAttribute("href") !== link) {
+      leads.setAttribute("href", link);
+    }
+    put(leads, text);
+  };
+
+  const cell = (number, numbers) => {
     const made = document.createElement(number === 0 ? "th" : "td");
     if (number === 0) {
       made.scope = "row";
@@ -50,20 +69,18 @@
     if (numbers.includes(String(number))) {
       made.className = "n";
     }
-    made.textContent = text;
     return made;
   };
 
-  const putTable = (body, rows) => {
+  const putTable = (body, rows, links) => {
     const numbers = (body.dataset.numbers || "").split(" ");
     rows.forEach((cells, number) => {
       const line = body.rows[number] || body.insertRow();
       cells.forEach((text, place) => {
-        if (line.cells[place]) {
-          put(line.cells[place], text);
-        } else {
-          line.append(cell(text, place, numbers));
+        if (!line.cells[place]) {
+          line.append(cell(place, numbers));
         }
+        putCell(line.cells[place], text, ((links || [])[number] || [])[place]);
       });
     });
     while (body.rows.length > rows.length) {
@@ -102,7 +119,7 @@
       element.hidden = !view.alive;
     }
     for (const body of place.querySelectorAll("[data-table]")) {
-      putTable(body, view.tables[body.dataset.table] || []);
+      putTable(body, view.tables[body.dataset.table] || [], view.links[body.dataset.table]);
     }
     for (const list of place.querySelectorAll("[data-list]")) {
       putList(list, view.lists[list.dataset.list] || []);

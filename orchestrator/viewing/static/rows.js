@@ -1,4 +1,4 @@
-// The form of filters: empty fields stay out of the address, and a telephone begins with few of them.
+// The form of filters: empty fields stay out of the address, and a telephone begins with few of them, what is wrong has the focus.
 "use strict";
 
 (() => {
@@ -7,7 +7,10 @@
     return;
   }
   const more = form.querySelector("details.more");
-  if (more && matchMedia("(max-width: 40rem)").matches) {
+  const wrong = form.querySelector("[aria-invalid]");
+  if (wrong) {
+    wrong.focus();
+  } else if (more && matchMedia("(max-width: 40rem)").matches) {
     more.open = false;
   }
   form.addEventListener("submit", () => {
