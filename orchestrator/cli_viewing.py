@@ -92,6 +92,9 @@ def view(
 
     Example: overnight view runs/first
     """
+    from orchestrator.viewing.freed_memory import load_polars_frugally
+
+    load_polars_frugally()
     from orchestrator.viewing.serving import view_command
 
     view_command(runs or [], port=port, opens=open_, as_json=as_json)

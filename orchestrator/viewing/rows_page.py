@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +13,7 @@ from orchestrator.amounts import duration
 from orchestrator.viewing.addresses import RUN
 from orchestrator.viewing.excerpts import short
 from orchestrator.viewing.folders import ViewedRun, run_of
+from orchestrator.viewing.moments import second
 from orchestrator.viewing.pages import page
 from orchestrator.viewing.row_lines import columns_of, heading, line
 from orchestrator.viewing.row_query import Understood, address, understood
@@ -42,6 +42,7 @@ MENUS = {  # the columns that are chosen from, where a run has something to choo
     "attempts": "attempts",
     "attempt_failure": "an attempt failed by",
 }
+_SCORES = ((SCORE_MIN, "score from"), (SCORE_MAX, "to"))
 _IN_FORM = (SEARCH, SCORE_MIN, SCORE_MAX)
 
 
@@ -135,9 +136,6 @@ def _values(run: ViewedRun, opened: OpenRows, found: RowPage, told: Menus) -> di
     }
 
 
-_SCORES = ((SCORE_MIN, "score from"), (SCORE_MAX, "to"))
-
-
 def _menus(told: Menus, query: Query) -> Iterator[Menu]:
     for name, label in MENUS.items():
         values = told.values[name]
@@ -189,8 +187,7 @@ def _end(query: Query, found: int) -> int:
 
 
 def _as_of(opened: OpenRows) -> str:
-    moment = datetime.fromtimestamp(opened.as_of)
-    return f"{moment:%Y-%m-%d %H:%M:%S} ({duration(max(0.0, time.time() - opened.as_of))} ago)"
+    return f"{second(opened.as_of)} ({duration(max(0.0, time.time() - opened.as_of))} ago)"
 
 
 def _newer(run: ViewedRun, opened: OpenRows) -> int:

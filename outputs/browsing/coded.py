@@ -29,7 +29,7 @@ class CodedColumns:
         texts = [name for name, kind in BROWSE.schema.items() if kind == pl.String and name not in _NOT_HELD]
         self._texts = {name: known for name in texts if (known := self._known(name)) is not None}
         kept = [name for name, kind in BROWSE.schema.items() if kind != pl.String or name in self._texts]
-        self._frame = _narrowed(self._scan.select(map(self._held, kept)).collect(engine="streaming"))
+        self._frame = pl.DataFrame([self._column(name) for name in kept])  # one by one: all at once are twice as large
         self._requests = self._frame["request"].to_numpy()
 
     @property
@@ -114,9 +114,10 @@ class CodedColumns:
         known = found.filter(found.is_not_null())
         return None if len(known) > MOST_TEXTS else known.sort().to_list()
 
-    def _held(self, name: str) -> pl.Expr:
+    def _column(self, name: str) -> pl.Series:
         known = self._texts.get(name)
-        return pl.col(name) if known is None else pl.col(name).cast(pl.Enum(known)).to_physical()
+        held = pl.col(name) if known is None else pl.col(name).cast(pl.Enum(known)).to_physical()
+        return _narrowed(self._scan.select(held).collect(engine="streaming").to_series())
 
     def _is_text(self, name: str, value: str) -> pl.Expr:
         known = self._texts[name]
@@ -127,8 +128,6 @@ class CodedColumns:
         return pl.col(name).is_in(codes).fill_null(value=False) | none
 
 
-def _narrowed(frame: pl.DataFrame) -> pl.DataFrame:
-    """Whole numbers in half the memory, where all of a column's are small enough."""
-    limit = 2**31
-    ranges = frame.select(pl.col(pl.Int64).abs().max() < limit).row(0, named=True) if frame.height else {}
-    return frame.with_columns(pl.col(name).cast(pl.Int32) for name, small in ranges.items() if small is not False)
+def _narrowed(column: pl.Series) -> pl.Series:
+    """Whole numbers in as few bytes as hold all of a column's."""
+    return column.shrink_dtype() if column.dtype == pl.Int64 else column
