@@ -129,5 +129,5 @@ class CodedColumns:
 
 
 def _narrowed(column: pl.Series) -> pl.Series:
-    """Whole numbers in as few bytes as hold all of a column's."""
-    return column.shrink_dtype() if column.dtype == pl.Int64 else column
+    """In one piece, and whole numbers in as few bytes as hold all of a column's."""
+    return (column.shrink_dtype() if column.dtype == pl.Int64 else column).rechunk()
