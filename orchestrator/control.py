@@ -250,7 +250,9 @@ def send_command(folder: Path, command: Command, timeout_s: float = _CLIENT_PATI
     except PermissionError:
         raise InputError("only the user who started the run may steer it", file=folder) from None
     except (TimeoutError, BlockingIOError):
-        raise InputError(f"its process did not answer within {timeout_s:g} s", file=folder) from None
+        raise InputError(
+            f"its process did not answer within {timeout_s:g} s; it may still do this once it wakes up", file=folder
+        ) from None
     except OSError as error:
         raise InputError(f"its process cannot be reached: {error.strerror or error}", file=folder) from None
     return _understood(reply, folder)

@@ -1,5 +1,6 @@
 """Results and states as a person reads them. Model text and ids are shown without their control characters."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ def steered_line(folder: Path, answer: dict[str, Any]) -> str:
     if answer["deadline"]:
         parts.append(f"until {answer['deadline']}")
     line = f"{folder}: {answer['state']}, {', '.join(parts)}"
-    return plain_text(line + cap_words(answer["spent_usd"] + answer["maybe_usd"], answer["cap_usd"]))
+    return plain_text(line + cap_words(folder, answer["spent_usd"] + answer["maybe_usd"], answer["cap_usd"]))
 
 
 def spent_texts(spent_usd: float, maybe_usd: float, cap_usd: float | None) -> list[str]:
@@ -186,8 +187,11 @@ def spent_texts(spent_usd: float, maybe_usd: float, cap_usd: float | None) -> li
     return [spent, f"{money(maybe_usd)} maybe billed"] if maybe_usd else [spent]
 
 
-def cap_words(spent_usd: float, cap_usd: float | None) -> str:
+def cap_words(folder: Path, spent_usd: float, cap_usd: float | None) -> str:
     """What follows where a cap is used up; empty where it is not."""
     if cap_usd is None or spent_usd < cap_usd:
         return ""
-    return "; the budget is used up: nothing more is sent but what costs nothing, until it is raised"
+    again = f"overnight run {shlex.quote(str(folder))} --budget USD"
+    return (
+        f"; the budget is used up: only what costs nothing is still sent, then the run ends, and goes on with: {again}"
+    )

@@ -139,7 +139,7 @@ class GrowingFold:
         for offset, line in read_lines(path, start):
             try:
                 record = decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 number = self._number(log, offset)
                 raise InputError(f"the log is damaged here: {error}", file=path, line=number) from None
             if record.seq > last:

@@ -64,7 +64,7 @@ def read_records(path: Path, kind: type[T], end: int = sys.maxsize, start: int =
     for number, (offset, line) in enumerate(read_lines(path, start, end), 1):
         try:
             yield offset, decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             number += sum(1 for _ in read_lines(path, 0, start))
             raise InputError(f"the log is damaged here: {error}", file=path, line=number) from None
 

@@ -172,6 +172,15 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         growing.look(alive=False)
 
 
+def test_a_line_that_nests_too_deeply_is_damaged(tmp_path: Path) -> None:
+    """Whoever made it: no such line is written here."""
+    log = eventful(tmp_path / "run")
+    log.raw(Log.RESPONSES, b'{"seq":1,"http":' + 20_000 * b"[" + 20_000 * b"]" + b"}")
+    for look in (lambda: GrowingFold(log.folder).look(alive=False), lambda: fold(log.folder)):
+        with pytest.raises(InputError, match=r"responses\.jsonl:\d+: the log is damaged"):
+            look()
+
+
 def test_a_damaged_line_is_read_up_to_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every look says the same of it, folds nothing again, and goes on where the line was mended."""
     log = eventful(tmp_path / "run")

@@ -126,6 +126,25 @@ async def test_the_folders_are_gone_through_in_a_thread(tmp_path: Path, monkeypa
     assert threading.main_thread() not in threads
 
 
+def test_files_beside_runs_are_not_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, the list looks into folders alone, also those that a link leads to."""
+    LogWriter(tmp_path / "there" / "a").record()
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "link").symlink_to(tmp_path / "there")
+    for number in range(5):
+        (tmp_path / "runs" / f"{number}.png").touch()
+    asked: list[Path] = []
+    stat = Path.stat
+
+    def counted(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        asked.append(path)
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", counted)
+    assert list(find_runs(tmp_path / "runs")) == [tmp_path / "runs" / "link" / "a"]
+    assert not [path for path in asked if ".png" in str(path)]
+
+
 async def test_a_folder_that_is_closed_to_us_is_listed_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Found or named, beside other runs, which go on."""
     some_run(tmp_path / "good")

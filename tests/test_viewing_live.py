@@ -76,16 +76,17 @@ async def test_a_page_is_complete_when_it_is_loaded(tmp_path: Path) -> None:
 
 
 async def test_a_page_follows_the_log(tmp_path: Path) -> None:
-    """A line counts once it is whole; a run that is made again in its place is another run."""
+    """A line counts once it is whole; a run that was deleted is gone, one made again in its place another run."""
     log = some_run(tmp_path / "night", answered=1)
     async with served(log.folder) as server:
         assert (await live(server))["facts"]["answered"] == "1 of 3"
         log.raw(Log.REQUESTS, b'"custom_id":"torn","provi', end=b"")
         assert (await live(server))["facts"]["answered"] == "1 of 3"
         shutil.rmtree(log.folder)
-        assert "no such run folder" in (await server.get("r/0/live.json")).json["error"]
-        assert "no such run folder" in (await server.get("r/0/")).text
-        assert "cannot be read" in (await server.get("")).text
+        gone = await server.get("r/0/live.json")
+        assert (gone.status, gone.json["error"]) == (404, "the run's folder is not there any more")
+        assert "the run&#39;s folder is not there any more" in (await server.get("r/0/rows")).text
+        assert "0.state" not in facts((await server.get("")).text)
         some_run(tmp_path / "night", answered=3)
         assert (await live(server))["facts"]["answered"] == "3 of 3"
 

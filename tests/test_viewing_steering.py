@@ -92,6 +92,8 @@ async def test_a_run_is_watched_and_steered(work: Workplace, slow: Counting) -> 
         ({"do": "set", "until": "07:00", "span": "8h"}, "'Until' or 'or for', not both"),
         ({"do": "set", "span": "soon"}, "or for: 'soon' is not a span"),
         ({"do": "set", "concurrency": "many"}, "In flight per lane: 'many' is no whole number"),
+        ({"do": "set", "concurrency": "0"}, "In flight per lane: '0' is no whole number from 1 on"),
+        ({"do": "set", "limit": "lab.rpm=9, tpm"}, "Limit: 'tpm' is not PROVIDER.LIMIT=NUMBER"),
         ({"do": "set", "limit": "rpm"}, "Limit: 'rpm' is not PROVIDER.LIMIT=NUMBER"),
         ({"do": "stop", "folder": "/"}, "folder: unknown key"),
         ("stop", "Expected `object`"),
@@ -125,7 +127,8 @@ async def test_a_cap_below_what_is_spent_is_answered_with_what_follows(work: Wor
             code, said = await run_to_end("set", work.run_folder, "--budget", "0.000001", folder=work.folder)
         assert (code, said.strip()) == (0, reply)
         assert reply.endswith(
-            "; the budget is used up: nothing more is sent but what costs nothing, until it is raised"
+            "; the budget is used up: only what costs nothing is still sent, then the run ends, and goes on with: "
+            f"overnight run {work.run_folder} --budget USD"
         )
         assert f", {found['facts']['spent']} spent;" in reply
         assert found["facts"]["cap"].endswith(", used up")

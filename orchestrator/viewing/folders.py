@@ -37,6 +37,11 @@ class ViewedRun:
         """The key without what tells it from another run of the same key."""
         return self.key.partition("-")[0]
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a folder still."""
+        return os.path.lexists(self.folder)
+
     def record(self) -> RunRecord:
         """What was asked. Raises InputError where the folder is no run any more."""
         return read_run_record(self.folder)
@@ -163,7 +168,8 @@ def find_runs(folder: Path, depth: int = _DEEPEST) -> Iterator[Path]:
     A folder that may not be looked into is one of them: it may be a run, and the list says that it cannot be read.
     """
     try:
-        inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        with os.scandir(folder) as entries:  # which knows of most entries that they are files, without asking again
+            inside = sorted(Path(one) for one in entries if not one.name.startswith(".") and _is_folder(one))
     except OSError:
         return
     for path in inside:
@@ -171,6 +177,13 @@ def find_runs(folder: Path, depth: int = _DEEPEST) -> Iterator[Path]:
             yield path
         elif depth > 1:
             yield from find_runs(path, depth - 1)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads where nobody may look
+        return False
 
 
 def _is_run(folder: Path) -> bool:
@@ -216,8 +229,10 @@ RUNS: web.AppKey[ViewedRuns] = web.AppKey("runs", ViewedRuns)
 
 
 def run_of(request: web.Request) -> ViewedRun:
-    """The run that an address names. Raises HTTPNotFound."""
+    """The run that an address names. Raises HTTPNotFound, also where its folder was deleted."""
     run = request.app[RUNS].get(request.match_info["run"])
     if run is None:
         raise web.HTTPNotFound(reason="no such run")
+    if not run.is_there:
+        raise web.HTTPNotFound(reason="the run's folder is not there any more")
     return run

@@ -44,8 +44,10 @@ def _known(found: Sequence[Mapping[str, Any]]) -> str:
 
 async def _looked(runs: ViewedRuns) -> list[dict[str, Any]]:
     await runs.look_on()
-    await asyncio.wait([run.watched.begin() for run in runs.runs], timeout=_PATIENCE_S)
-    return [_entry(run) for run in runs.runs]
+    there = [run for run in runs.runs if run.is_there]
+    if there:
+        await asyncio.wait([run.watched.begin() for run in there], timeout=_PATIENCE_S)
+    return [_entry(run) for run in there]
 
 
 def _entry(run: ViewedRun) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import tempfile
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Thread
 
 import orjson
 
@@ -41,7 +42,8 @@ async def _serve(runs: ViewedRuns, token: str, at: socket.socket, *, opens: bool
         _tell(url, at.getsockname()[1], len(runs.runs), as_json=as_json)
         with contextlib.ExitStack() as stack:
             if opens:
-                loop.run_in_executor(None, webbrowser.open, stack.enter_context(leading_to(url)).as_uri())
+                address = stack.enter_context(leading_to(url)).as_uri()
+                Thread(target=webbrowser.open, args=(address,), daemon=True).start()  # it may last as long as a browser
             await ended.wait()
 
 

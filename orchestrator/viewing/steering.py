@@ -93,7 +93,7 @@ def command_of(asked: Asked) -> Command:
 
 def _change_of(asked: Asked) -> Adjust:
     said = [text.strip() or None for text in (asked.budget, asked.until, asked.span)]
-    limits = [asked.limit] if asked.limit.strip() else []
+    limits = [one.strip() for one in asked.limit.split(",") if one.strip()]
     concurrency = _whole(asked.concurrency)
     if concurrency is None and not limits and not any(said):
         raise InputError("nothing to change: fill in at least one field")
@@ -118,7 +118,6 @@ def in_words_of_the_form() -> Iterator[None]:
 def _whole(text: str) -> int | None:
     if not text.strip():
         return None
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"{text!r} is no whole number", field=_LABELS["concurrency"]) from None
+    if not (text.strip().isascii() and text.strip().isdecimal()) or int(text) < 1:
+        raise InputError(f"{text!r} is no whole number from 1 on", field=_LABELS["concurrency"])
+    return int(text)

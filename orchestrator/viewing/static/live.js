@@ -4,6 +4,7 @@
 
 (() => {
   const EVERY_MS = 1500;
+  const PATIENCE_MS = 15000; // of a command's process the viewer waits for ten seconds
   const place = document.querySelector("[data-live]");
   if (!place) {
     return;
@@ -139,7 +140,7 @@
   const look = async () => {
     clearTimeout(timer);
     try {
-      const response = await fetch(place.dataset.live, { cache: "no-store", redirect: "error" });
+      const response = await fetch(place.dataset.live, { cache: "no-store", redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS) });
       const found = await response.json();
       if (response.ok && found.facts) {
         putAll(found);
@@ -166,6 +167,7 @@
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify(command),
         redirect: "error",
+        signal: AbortSignal.timeout(PATIENCE_MS),
       });
       const answer = await response.json();
       said.className = answer.ok ? "" : "bad";
@@ -174,7 +176,7 @@
       return answer.ok;
     } catch {
       said.className = "bad";
-      put(said, "The viewer did not answer; the run may not have heard of it.");
+      put(said, "The viewer did not answer; nobody knows whether the run heard of it.");
       return false;
     }
   };
