@@ -13,6 +13,7 @@ import typer
 
 from outputs.analysis_options import Options
 from outputs.disk import FULL, OsDisk
+from outputs.run_record import FILE_NAME as RECORD
 from outputs.statistics.one_thread import multiply_on_one_thread
 from prompts.input_error import InputError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from outputs.report_page.making import Made
 
 FILE_NAME = "report.html"
+_SUFFIX, _BEGINS = ".html", b"<!doctype html>"
 
 
 def report_command(
@@ -36,6 +38,8 @@ def report_command(
     from outputs.report_page.making import Wanted, make_report
 
     place = _place(output, folders)
+    if figures is not None:
+        _refuse_figures(figures)
     wanted = Wanted(options) if rows is None else Wanted(options, rows)
     with _room(folders) as out:
         made = make_report(folders, wanted, out, _say, place)
@@ -62,9 +66,42 @@ def _place(output: Path | None, folders: Sequence[Path]) -> Path:
         raise InputError("is a folder; give the name of a file with -o", file=place)
     if not place.parent.is_dir() and (output is not None or len(folders) > 1):
         raise InputError("there is no such folder to write it to", file=place.parent)
+    _refuse_other_files(place)
     if place.parent.is_dir() and not os.access(place.parent, os.W_OK):
         raise InputError("cannot be written; give another file with -o", file=place)
     return place
+
+
+def _refuse_other_files(place: Path) -> None:
+    """A page takes the place of an earlier page only. Raises InputError for all else that is there, or is a run's."""
+    if place.suffix.lower() != _SUFFIX and any((one / RECORD).exists() for one in place.resolve().parents):
+        what = f"is in a run folder, whose files are the run's: there the name of a report ends in {_SUFFIX}"
+        raise InputError(what, file=place)
+    if place.is_symlink() or (place.exists() and not place.is_file()):
+        raise InputError("exists and is no regular file; give another name with -o", file=place)
+    try:
+        there = _beginning(place)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}; give another name with -o", file=place) from None
+    if there is not None and not there.lstrip().lower().startswith(_BEGINS):
+        raise InputError("exists and is no report; give another name with -o", file=place)
+
+
+def _beginning(place: Path) -> bytes | None:
+    """The first bytes of a regular file; None where there is none."""
+    if not place.exists():
+        return None
+    with place.open("rb") as file:
+        return file.read(len(_BEGINS) + 16)
+
+
+def _refuse_figures(folder: Path) -> None:
+    """Raise InputError where a folder for figures is none, or is a run's own."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError("is no folder; give another one with --figures", file=folder)
+    if (folder / RECORD).exists():
+        what = f"is a run folder, whose files are the run's: give a folder of its own, such as {folder / 'figures'}"
+        raise InputError(what, file=folder)
 
 
 def _write(place: Path, page: bytes) -> None:

@@ -12,7 +12,7 @@ from outputs.judged.gathering import Judgements, gather
 from outputs.judged.judge_tables import judges_tables
 from outputs.judged.means import means_table
 from outputs.judged.pages import means_tables, reading_notes
-from outputs.judged.panels import MACRO, Panel, make_panels
+from outputs.judged.panels import MACRO, POOLED, Panel, make_panels
 from outputs.report import Report, cut_names, page, records, short_names
 from outputs.tables.loading import LoadedRun
 
@@ -81,6 +81,9 @@ def _coverage_notes(means: pl.DataFrame, differences: pl.DataFrame) -> Iterator[
         pairs = unequal.select("first", "second").unique().height
         yield f"Coverage is unequal: {pairs} pairs of models are compared over the items that both have."
     partial = means.filter(pl.col("dataset") == MACRO, pl.col("mean").is_null(), pl.col("items") > 0)
+    missing = list(cut_names(_missing_sets(means)).values())
+    if missing:
+        yield f"Sets of prompts missing from means, without one readable judgement: {_some(missing)}."
     models = list(cut_names(partial["model"].unique().sort()).values())
     if models:
         yield f"No Avg for want of a set's mean (a mean of some sets is not the mean of all): {', '.join(models)}."
@@ -88,6 +91,25 @@ def _coverage_notes(means: pl.DataFrame, differences: pl.DataFrame) -> Iterator[
     if nothing:
         yield f"Without one readable judgement in a table: {', '.join(name or '(no model)' for name in nothing)}."
     yield from _doubtful(means.filter(pl.col("warning").is_not_null(), pl.col("items") > 0))
+
+
+def _missing_sets(means: pl.DataFrame) -> list[str]:
+    """Sets, of several, of which a judge has no readable judgement of any model."""
+    tested = means.filter(~pl.col("control"))
+    by_table = tested.group_by("prompt", "reference", "judge", "dataset").agg(pl.col("items").sum())
+    several = by_table.filter((pl.col("dataset") == MACRO).any().over("prompt", "reference", "judge"))
+    return (
+        several.filter(pl.col("items") == 0, ~pl.col("dataset").is_in([MACRO, POOLED]))["dataset"]
+        .unique()
+        .sort()
+        .to_list()
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of them, and how many others there are."""
+    more = [f"and {len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else []
+    return ", ".join([*(name or "(no name)" for name in names[:_MOST_NAMED]), *more])
 
 
 def _in_brackets(dataset: str) -> str:
@@ -105,6 +127,6 @@ def _doubtful(rows: pl.DataFrame) -> Iterator[str]:
         f"{short[model] or '(no model)'}{_in_brackets(dataset)}: {warning}"
         for model, dataset, warning in cells.select("model", "dataset", "warning").head(_MOST_NAMED).iter_rows()
     )
-    more = "; the others: column warning of the table means" if cells.height > _MOST_NAMED else ""
+    more = "; the others stand in the table means that overnight analyze writes" if cells.height > _MOST_NAMED else ""
     what = "Interval of 1 mean is" if rows.height == 1 else f"Intervals of {rows.height} means are"
     yield f"{what} missing or doubtful: {'; '.join(named)}{more}."

@@ -133,7 +133,7 @@ def _digested(name: str) -> str:
 
 def numbered(number: int, what: str) -> str:
     """1 template, 2 templates."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def number(value: float | None, digits: int = 3) -> str:

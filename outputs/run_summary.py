@@ -86,7 +86,8 @@ def summary_page(summary: Mapping[str, Any]) -> RenderableType:
     known += ["imported"] if summary["imported"] else []
     requests, outcomes = summary["requests"], summary["outcomes"]
     left = requests["asked"] - requests["answered"] - requests["failed"]
-    ended = f"{requests['asked']} asked, {requests['answered']} answered, {requests['failed']} failed, {left} to go"
+    known_of = ", ".join(f"{requests[name]:,} {name}" for name in ("asked", "answered", "failed"))
+    ended = f"{known_of}, {left:,} to go"
     notes = [f"Requests: {ended}."] if requests["asked"] else ["Requests: none."]
     if summary["by_batch"]:
         notes.append(f"By batch: {summary['by_batch']} of the answers.")
@@ -95,13 +96,14 @@ def summary_page(summary: Mapping[str, Any]) -> RenderableType:
     if outcomes:
         notes.append(f"Judgements: {', '.join(f'{name} {n}' for name, n in outcomes.items())}.")
     notes += [f"  {n} x {reason}" for reason, n in list(summary["reasons"].items())[:_REASONS_SHOWN]]
-    shown = [_coverage(summary["coverage"])] if summary["coverage"] else []
+    shown = [_coverage(summary["coverage"], " so far" if left else "")] if summary["coverage"] else []
     return Group(plain(" | ".join(known), style="bold"), *map(plain, notes), *shown)
 
 
-def _coverage(rows: list[Mapping[str, Any]]) -> RenderableType:
+def _coverage(rows: list[Mapping[str, Any]], so_far: str) -> RenderableType:
     kept = sorted(rows, key=lambda row: row["coverage"])[:_LINES_SHOWN]
-    caption = "coverage: answers that could be read, of those asked for; answers that nothing reads count as they are"
+    of = f"of those asked for{so_far}"
+    caption = f"coverage: answers that could be read, {of}; answers that nothing reads count as they are"
     if len(kept) < len(rows):
         caption = f"the {len(kept)} least covered of {len(rows)}; {caption}"
     names = cut_names(row["model"] for row in rows)

@@ -96,6 +96,20 @@ def test_a_row_is_opened_by_keyboard_and_shows_what_the_log_has(
         assert any(answers[tab.text("#row-title")] == text for text in shown)
 
 
+def test_a_judgement_is_not_shown_as_the_judged_models_words(browser: Chromium, report: Path) -> None:
+    """Whom a row is about and who was asked stand apart where they differ; a seq is not called a line's number."""
+    with browser.tab() as tab:
+        tab.open(f"{report.as_uri()}#rows?stage=judge")
+        heads = tab.page.locator("#rows-here thead th:visible").all_inner_texts()
+        assert heads[2:4] == ["about the model", "asked of"]
+        cells = [row.locator("th, td").all_inner_texts() for row in tab.page.locator("#rows-list tr").all()]
+        assert {len(row) for row in cells} == {len(heads)}
+        assert any("" not in (row[2], row[3]) and row[2] != row[3] for row in cells)
+        tab.page.locator("#rows-list button").first.press("Enter")
+        facts = tab.page.locator("#row-facts th").all_inner_texts()
+        assert {"about the model", "asked of", "seq in requests.jsonl", "seq in responses.jsonl"} <= set(facts)
+
+
 def test_rows_are_searched(browser: Chromium, report: Path) -> None:
     """Only rows with the text are listed, and none where no row has it."""
     with browser.tab() as tab:

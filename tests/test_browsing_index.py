@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outputs.browsing.columns import SORTED, Filter
+from outputs.browsing.columns import FILTERED, SORTED, Filter
 from outputs.browsing.index import Beside, RowIndex
-from outputs.browsing.query import Query
+from outputs.browsing.query import NOTHING, Query, parse_query
 from outputs.tables.loading import LoadedRun, load_run
 from prompts.input_error import InputError
 from providers.wire import FailureKind
@@ -36,12 +36,12 @@ CHOICES: dict[str, st.SearchStrategy[Any]] = {
     "dataset": st.sampled_from(["", "x", "y"]),
     "state": st.sampled_from(["answered", "failed", "open"]),
     "outcome": st.sampled_from(["ok", "unparseable", ""]),
-    "level": st.integers(0, 4),
-    "score": st.sampled_from([0.0, 40.0]),
+    "level": st.sampled_from([0, 1, 2, 3, 4, ""]),
+    "score": st.sampled_from([0.0, 40.0, ""]),
     "score_min": st.sampled_from([0, 20, 20.5, 60, 61]),
     "score_max": st.sampled_from([-1, 0, 20, 20.5, 60]),
     "attempt_failure": st.sampled_from(["throttled", "timed_out", "throttled\ntimed_out", "thr", ""]),
-    "by_batch": st.booleans(),
+    "by_batch": st.sampled_from([True, False, ""]),
     "custom_id": st.sampled_from(["row 3", "ROW 3", ""]),
     "q": st.sampled_from(WORDS),
 }
@@ -183,6 +183,14 @@ def test_menus_count_each_value_and_lead_to_its_rows(index: RowIndex, plain: lis
     assert index.more("attempt_failure") == 0
     assert index.values("custom_id") == []
     assert index.more("custom_id") == len(plain)
+
+
+@pytest.mark.parametrize("column", FILTERED)
+def test_nothing_selects_the_rows_without_a_value(index: RowIndex, plain: list[dict[str, Any]], column: str) -> None:
+    """Of columns of every kind, as an address says it."""
+    wanted = [row["request"] for row in plain if row[column] in (None, "")]
+    found = index.page(parse_query({column: NOTHING, "limit": "100"})).rows
+    assert [row["request"] for row in found] == wanted
 
 
 def test_menus_have_the_most_frequent_of_many_values(tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ FILTERS = st.fixed_dictionaries(
     {},
     optional={
         "model": ODD | st.sampled_from(["", "()", "\\", "\\()", "\\\\", "&model=x", "%00", "a+b"]),
-        "q": ODD.filter(bool),
-        "level": st.integers(-5, 2**40),
-        "conflict": st.booleans(),
-        "score": st.floats(-1e6, 1e6),
+        "q": ODD.filter(bool) | st.sampled_from(["()", "\\", "\\boxed{1}"]),
+        "score_of": ODD,
+        "level": st.integers(-5, 2**40) | st.just(""),
+        "conflict": st.booleans() | st.just(""),
+        "score": st.floats(-1e6, 1e6) | st.just(""),
         "score_min": st.floats(-1e300, 1e300),
     },
 )
@@ -36,6 +37,14 @@ def test_a_filter_of_any_values_comes_back_from_its_address(filters: Filter) -> 
 def test_half_a_surrogate_in_an_address_is_no_crash() -> None:
     """It selects what it can: nothing."""
     assert parse_query({"model": "a\ud800", "q": "\udfff"}).filters == {"model": "a?", "q": "?"}
+
+
+def test_what_is_searched_for_is_what_was_typed() -> None:
+    """No character of it is an escape; more than can be searched for is refused, and not cut."""
+    for text in ("\\boxed", "\\", "()", "\\()"):
+        assert parse_query({"q": text}).filters == {"q": text}
+    with pytest.raises(InputError, match="at most 1,000 characters, not 1,001"):
+        parse_query({"q": 1001 * "x"})
 
 
 def test_an_empty_form_field_is_no_filter() -> None:

@@ -143,6 +143,15 @@ def test_what_its_attempts_met_and_what_they_may_have_cost_is_said_of_a_row(tmp_
     ]
 
 
+def test_a_duplicate_has_no_latency(tmp_path: Path) -> None:
+    """It took no call, so that nobody measured one."""
+    log = LogWriter(tmp_path / "run").record()
+    asked, copy = log.request(), log.request()
+    log.answer(asked)
+    log.answer(copy, duplicate_of=asked)
+    assert [row["latency_s"] is None for row in rows_of(log.folder)] == [False, True]
+
+
 def test_an_imported_row_that_failed_elsewhere_has_no_known_cost(tmp_path: Path) -> None:
     """It was not this run that paid, or did not pay, for it."""
     costs = []
@@ -220,7 +229,7 @@ def test_rows_of_a_large_run_are_there_after_the_block_beside_which_they_are_mad
     assert browse_table(run).stat().st_ino == made
     rows.unlink()
     monkeypatch.setattr(making, "make", lambda *_: 1 / 0)
-    monkeypatch.setattr(making, "_made_by_another", lambda *_: False)
+    monkeypatch.setattr(making, "_command", lambda *_: ["/there/is/none"])
     with rows_meanwhile([run]):
         pass
     with pytest.raises(ZeroDivisionError):

@@ -74,6 +74,14 @@ def test_csv_holds_the_frame(names: list[str | None]) -> None:
     assert read_back(csv(part), part.frame.schema).equals(part.frame, null_equal=True)
 
 
+def test_no_heading_of_a_csv_is_a_formula() -> None:
+    """A column that is named after a dataset is as safe as a cell, and no two become one."""
+    names = ["=HYPERLINK(1): mean", "'=HYPERLINK(1): mean", "-1: mean", "mean: -1"]
+    part = Part("means", "Means", pl.DataFrame([dict.fromkeys(names, 1.0)]), [Column(name, name) for name in names])
+    headings = csv(part).decode().splitlines()[0].split(",")
+    assert headings == ["'=HYPERLINK(1): mean", "''=HYPERLINK(1): mean", "'-1: mean", "mean: -1"]
+
+
 @settings(deadline=None)
 @given(names=st.lists(TEXTS, min_size=1, max_size=6))
 def test_no_text_of_a_csv_is_a_formula(names: list[str]) -> None:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from outputs.analysis_options import Options
 from outputs.figures.against import against_section
+from outputs.figures.label_places import CORNERS, Named, corners
 from outputs.figures.parts import Analysis, Section
 from outputs.ice_against_rse import report_ice_against_rse
 from outputs.identity.rates import rates_table
@@ -93,6 +94,32 @@ def test_a_point_leads_to_the_rows_of_both_evaluations(tmp_path: Path) -> None:
     assert list(part.others) == [{"stage": "ask", "model": name} for name in part.frame["target"]]
     assert section.parts[-1].filters[0] == {"stage": "judge"}
     assert section.parts[-1].others[0] == {"stage": "ask"}
+
+
+def test_names_of_points_that_are_close_do_not_overlap() -> None:
+    """Each stands at a corner of its own; where there is none left the names have no room."""
+    close = [Named(100.0 + 3 * place, 50.0, 20) for place in range(2)]
+    first, second = corners(close)
+    assert first is not None
+    assert second is not None
+    assert first != second
+    assert corners([Named(100.0, 50.0, 20), Named(400.0, 300.0, 20)]) == [CORNERS[0]] * 2
+    assert None in corners([Named(100.0, 50.0, 20)] * 9)
+
+
+def test_points_that_are_the_same_have_numbers(tmp_path: Path) -> None:
+    """Nine names at one place could not be read; the table has them by number."""
+    run = judged_run(tmp_path / "run", [*grid({name: [3.0, 4.0] for name in "abcdefghi"})])
+    judged = report_judged([run], FEW)
+    rows = (row for name in "abcdefghi" for row in searched([3], name))
+    ice = Report({"rates": rates_table(rows_of(rows))}, {}, Text(""))
+    against = report_ice_against_rse(ice, judged)
+    assert against is not None
+    tables = {**judged.tables, **ice.tables, **against.tables}
+    section = against_section(Analysis([run], Report(tables, {}, Text("")), FEW))
+    assert section is not None
+    assert section.parts[0].columns[0].heading == "Point"
+    assert "a" not in written_in(section.parts[0])
 
 
 def test_many_points_have_numbers(tmp_path: Path) -> None:

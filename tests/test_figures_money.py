@@ -1,5 +1,6 @@
 """How a report opens, and what it says of money, time and failures: each number is that of the rows it names."""
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,16 +10,19 @@ from xml.etree import ElementTree
 import msgspec
 import polars as pl
 import pytest
+from rich.console import Console
 from rich.text import Text
 
+from outputs.answers import RowCounts
 from outputs.figures.drawing import svg
 from outputs.figures.failures import failures_section
 from outputs.figures.money import money_section
 from outputs.figures.opening import opening_section
 from outputs.figures.parts import Analysis, Part, Section
+from outputs.figures.sections import sections_of
 from outputs.report import Report
 from outputs.run_record import Source
-from outputs.run_summary import coverage_table
+from outputs.run_summary import coverage_table, summarise, summary_page
 from outputs.tables.loading import LoadedRun
 from tests.harness.table_runs import table_run
 
@@ -107,6 +111,7 @@ def test_spend_over_the_night_ends_where_the_night_did(night: LoadedRun) -> None
     assert part.frame["all_unpriced"].to_list() == [0, 0, 1, 1, 1]
     assert "USD settled, which come to 1.25, without 1 that have no known price" in part.alt
     assert "Unpriced:" in part.note
+    assert "leads to no rows: overnight view, sorted by landed_at, lists them" in part.note
 
 
 def imported(number: int, **told: Any) -> dict[str, Any]:
@@ -176,6 +181,34 @@ def test_spend_is_not_known_until_something_has_a_price(tmp_path: Path) -> None:
     assert part.frame["all_usd"].to_list() == [0.0, None, 0.5]
 
 
+def test_attempts_that_have_not_settled_are_maybe_billed(tmp_path: Path) -> None:
+    """Cut off by a kill, or under way: they are in the sums, as the viewer counts them, and the notes say how many."""
+    cut_off = [attempt(number, None, reserved_usd=0.25) for number in (2, 3)]
+    tables = {
+        "responses": [answer(1)],
+        "attempts": [attempt(1), *cut_off, attempt(4, "maybe", kind="time-out", reserved_usd=1.0)],
+        "outcomes": [outcome(1)],
+    }
+    found = analysis(table_run(tmp_path / "r", tables))
+    for section, name in ((opening_section(found), "cost"), (money_section(found), "cost_by_model")):
+        part = part_of(section, name)
+        assert part.frame.select("maybe", "maybe_usd").rows() == [(3, 1.5)]
+        assert part.note.endswith("Unsettled attempts (under way, or cut off) count as maybe billed: 2.")
+    failures = failures_section(found)
+    assert part_of(failures, "failed_attempts").frame["attempts"].to_list() == [1]
+    assert failures is not None
+    assert failures.notes[1] == "Unsettled attempts (under way, or cut off) are not among those that failed: 2."
+
+
+def test_a_duplicate_took_no_time_and_told_no_tokens_because_nobody_was_called(tmp_path: Path) -> None:
+    """It is no answer that was measured, nor one that did not tell its tokens."""
+    copies = [answer(number, duplicate_of=1, latency_s=0.0) for number in (2, 3)]
+    told = [answer(1, input_tokens=7, latency_s=4.0), *copies]
+    section = money_section(analysis(table_run(tmp_path / "r", {"responses": told})))
+    assert part_of(section, "latency").frame.select("measured", "median_s").rows() == [(1, 4.0)]
+    assert part_of(section, "tokens").frame.select("answers", "input_tokens", "untold").rows() == [(3, 7, 0)]
+
+
 def test_tokens_that_nobody_told_are_not_none(tmp_path: Path) -> None:
     """A lane whose answers told no usage has n/a tokens; another has the sum of those that did."""
     told = [answer(2, model="n", input_tokens=7), answer(3, model="n")]
@@ -238,6 +271,26 @@ def test_coverage_shows_how_every_request_ended(night: LoadedRun) -> None:
     assert "14.3" not in part.alt
 
 
+def test_coverage_of_an_unfinished_run_is_of_what_was_asked_so_far(night: LoadedRun, tmp_path: Path) -> None:
+    """Requests that follow from answers are not asked yet, so that it must not look like that of the whole run."""
+    part = part_of(opening_section(analysis(night)), "coverage")
+    assert "The lowest coverage, of the requests asked so far, is " in part.alt
+    assert "asked so far" in part.note
+    done = table_run(tmp_path / "done", {"outcomes": [outcome(1)]})
+    ended = part_of(opening_section(analysis(done)), "coverage")
+    assert "so far" not in ended.alt + ended.note
+
+
+def test_the_first_page_says_whether_coverage_is_of_what_was_asked_so_far(night: LoadedRun) -> None:
+    """Below its table, where a request is neither answered nor given up."""
+    for answered, so_far in ((3, True), (4, False)):
+        run = replace(night, counts=RowCounts(7, answered, 3))
+        console = Console(file=io.StringIO(), width=120, color_system=None)
+        console.print(summary_page(summarise(run, coverage_table(run))))
+        assert isinstance(console.file, io.StringIO)
+        assert ("of those asked for so far;" in console.file.getvalue()) is so_far
+
+
 def test_several_runs_name_theirs_in_every_line(night: LoadedRun, tmp_path: Path) -> None:
     """The filter of a line says of which run its rows are, where there are two."""
     other = table_run(tmp_path / "other", {"responses": [answer(1)], "outcomes": [outcome(1)]})
@@ -280,3 +333,22 @@ def test_hostile_names_are_texts_of_the_drawings(tmp_path: Path) -> None:
         drawn = ElementTree.fromstring(svg(chart))
         assert not [one for one in drawn.iter() if "script" in str(one.tag)]
         assert "<script>" not in svg(chart)
+
+
+def test_a_run_whose_items_name_no_dataset_says_where_they_are_from(night: LoadedRun) -> None:
+    """The file that the spec names, else what it was made from; how many items there are is that of items.jsonl."""
+    lines = b"".join(b'{"seq":%d,"item":"%d"}\n' % (place, place) for place in range(1, 4))
+    (night.folder / "items.jsonl").write_bytes(lines)
+    for spec, named in (('[data]\npath = "captions.json"', "captions.json"), (None, night.record.source.name)):
+        run = replace(night, record=msgspec.structs.replace(night.record, spec_text=spec))
+        part = part_of(opening_section(analysis(run)), "datasets")
+        assert part.frame.select("dataset", "items", "asked").rows() == [(named, 3, run.counts.asked)]
+        assert "dataset" not in (part.filters[0] or {})
+
+
+def test_sections_of_imported_runs_say_so(night: LoadedRun) -> None:
+    """As they say of simulated answers: each of them, for a reader may begin anywhere."""
+    source = Source("import", "x.jsonl", "0" * 64)
+    brought = replace(night, record=msgspec.structs.replace(night.record, source=source))
+    for run, said in ((night, False), (brought, True)):
+        assert {section.imported for section in sections_of(analysis(run))} == {said}

@@ -8,7 +8,7 @@ from rich.text import Text
 from outputs.figures import theme
 from outputs.figures.model_colours import shown_colours
 from outputs.figures.parts import Analysis
-from outputs.figures.scales import cut_note, passed_ends, passing_note
+from outputs.figures.scales import IN_TABLE, cut_note, passed_ends, passing_note, too
 from outputs.report import Report
 
 ONE_TO_FIVE = (1.0, 5.0)
@@ -21,6 +21,14 @@ def test_only_intervals_beyond_an_end_are_counted() -> None:
     assert passing_note([*inside, (4.5, 5.2), (0.7, 5.1)], ONE_TO_FIVE).startswith("2 intervals go beyond an end")
     assert passed_ends([(4.5, 5.2)], ONE_TO_FIVE) == [5.0]
     assert passed_ends([(0.7, 5.1)], ONE_TO_FIVE) == [1.0, 5.0]
+
+
+def test_it_is_said_where_intervals_stand_that_no_chart_draws() -> None:
+    """A reader of a figure is not sent to look for what is in its table only."""
+    note = passing_note([(4.5, 5.2)], ONE_TO_FIVE, IN_TABLE)
+    assert note.startswith("1 interval in the table goes beyond an end of the scale (1 to 5)")
+    assert too([(4.5, 5.2), (0.7, 3.0)], ONE_TO_FIVE, IN_TABLE) == "2 intervals in the table do, too."
+    assert too([(4.5, 5.0)], ONE_TO_FIVE, IN_TABLE) == ""
 
 
 def test_without_a_scale_nothing_is_beyond_it() -> None:

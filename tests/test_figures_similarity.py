@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from outputs.analysis_options import Options
-from outputs.figures.dendrogram import tree_lines
+from outputs.figures.dendrogram import dendrogram, tree_lines
 from outputs.figures.heat import heat
 from outputs.figures.parts import Analysis, Part, Section
 from outputs.figures.similarity import similarity_section
@@ -188,14 +188,22 @@ def test_runs_without_a_prompt_in_common_have_parts_of_their_own(tmp_path: Path)
         assert {chosen["run"] for chosen in part.filters if chosen} <= {name}
 
 
-def test_colours_of_similarities_end_at_1(tmp_path: Path) -> None:
-    """Of two models they run from 0 to 1, of several from the least similarity to 1."""
+def test_colours_of_similarities_are_those_of_the_pairs(tmp_path: Path) -> None:
+    """Of several models they run from the least similarity to the greatest, as the legend says; of two from 0 to 1."""
     for models in ("ab", "abcd"):
         _, section = made(tmp_path / models, said(models))
         part = part_of(section, "similarity_rouge_l")
         domains = re.findall(r"'domain': (\[[-\d., e]+\])", str(part.chart.to_dict()) if part.chart else "")
-        first = 0 if models == "ab" else part.frame["mean"].min()
-        assert [(stops[0], stops[-1]) for stops in map(json.loads, domains) if len(stops) == 5] == [(first, 1.0)]
+        ends = (0.0, 1.0) if models == "ab" else (part.frame["mean"].min(), part.frame["mean"].max())
+        assert [(stops[0], stops[-1]) for stops in map(json.loads, domains) if len(stops) == 5] == [ends]
+        assert ("least to most alike" in written_in(part)) == (models != "ab")
+
+
+def test_the_tree_names_its_first_and_its_last_join_only() -> None:
+    """More numbers would run together: similarities of a narrow span need many digits."""
+    for joined, values in (([0.5147, 0.5101, 0.5052], [0.5052, 0.5147]), ([0.5], [0.5])):
+        axis = dendrogram(joined, len(joined) + 1).to_dict()["encoding"]["x"]["axis"]
+        assert (axis["values"], "tickCount" in axis) == (values, False)
 
 
 def test_a_map_of_nothing_is_not_drawn(tmp_path: Path) -> None:

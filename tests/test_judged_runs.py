@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from outputs.analysis_options import Options
+from outputs.answers import RowCounts
 from outputs.items import Item, Turn
 from outputs.judged.panels import ALL_JUDGES, MACRO, POOLED
 from outputs.judged_run import report_judged
@@ -142,6 +144,48 @@ def test_scores_of_one_judgement_that_stand_twice_count_once(tmp_path: Path) -> 
     assert (row["mean"], row["items"], row["coverage"]) == (3.0, 2, 1.0)
 
 
+def two_sets(folder: Path) -> LoadedRun:
+    """A run of two sets, one of which nobody has judged."""
+    asking = [
+        asked("answer", f"{name}-{n}", who, dataset=name)
+        for name in ("arena", "numina")
+        for n in range(3)
+        for who in "mn"
+    ]
+    asking += [asked("judge", f"arena-{n}", who) for n in range(3) for who in "mn"]
+    return judged_run(folder, grid({"m": [5, 3, 4], "n": [1, 2, 2]}), asking=asking)
+
+
+def test_a_set_that_was_never_judged_is_named(tmp_path: Path) -> None:
+    """The page has a column for it, no Avg over the others, and a note; a finished run has nothing more to ask for."""
+    report = section(two_sets(tmp_path / "run"))
+    assert "Sets of prompts missing from means, without one readable judgement: numina." in said(report)
+    assert "No Avg for want of a set's mean" in said(report)
+    assert "items of every set in common" in said(report)
+    assert "not asked for yet" not in said(report)
+    assert "numina" in page(report)
+
+
+def test_a_run_that_is_not_finished_says_how_many_judgements_it_has_not_asked_for(tmp_path: Path) -> None:
+    """Beside them the set that has none yet, and coverage over all that there should be."""
+    run = two_sets(tmp_path / "run")
+    report = section(replace(run, counts=RowCounts(18, 12, 1)))
+    what = "run is not finished: of 12 judgements 6 are not asked for yet; they count as not read."
+    assert what in said(report)
+    assert "50.0 %" in page(report)
+
+
+def test_many_sets_without_a_judgement_are_counted(tmp_path: Path) -> None:
+    """The first names, and how many more."""
+    asking = [asked("answer", name, dataset=name) for name in "abcdef"]
+    report = section(
+        judged_run(
+            tmp_path / "run", [judged("a", 4.0, dataset="a")], asking=[*asking, asked("judge", "a", dataset="a")]
+        )
+    )
+    assert "without one readable judgement: b, c, d, and 2 more." in said(report)
+
+
 def test_a_run_without_judgements_says_so(tmp_path: Path) -> None:
     """An empty run has a page of one sentence, and empty tables."""
     report = section(judged_run(tmp_path / "a", [], asking=[asked("answer", "x")]))
@@ -222,7 +266,7 @@ def test_doubtful_intervals_are_named(tmp_path: Path) -> None:
     assert "Interval of 1 mean is missing or doubtful: a (arena): few clusters (3)" in said(few)
     many = said(section(judged_run(tmp_path / "b", grid({name: [1, 2, 3] for name in "abcde"}))))
     assert many.count("(arena): ") == 3
-    assert "the others: column warning of the table means" in many
+    assert "the others stand in the table means that overnight analyze writes" in many
 
 
 def test_endless_names_are_cut_on_the_page(tmp_path: Path) -> None:

@@ -168,6 +168,36 @@ def test_each_answer_to_an_item_should_be_judged() -> None:
     assert wanted([*rows, asked("judge", "a", answer_repeat=0)]) == {("m", "arena", "p/j", False): 2}
 
 
+def test_a_dataset_that_was_never_judged_should_be_as_the_others_are() -> None:
+    """Its answers are there, or have failed: each is to be judged as often as elsewhere, and the control too."""
+    rows = [asked("answer", f"{name}-{n}", who, dataset=name) for name in "de" for n in (0, 1) for who in "mr"]
+    rows += [asked("judge", "d-0", dataset="d", reference="r", repeat=n) for n in (0, 1)]
+    rows.append(asked("judge", "d-0", "r", dataset="d", reference="r", control=True))
+    assert wanted(rows) == {
+        ("m", "d", "p/j", False): 4, ("m", "e", "p/j", False): 4,
+        ("r", "d", "p/j", True): 2, ("r", "e", "p/j", True): 2,
+    }  # fmt: skip
+
+
+def test_each_judge_should_judge_every_dataset_without_a_control_where_there_is_none() -> None:
+    """A judge that has come to one set only has as much to do on the other."""
+    rows = [asked("answer", name, who, dataset=name) for name in "de" for who in "mr"]
+    rows += [asked("judge", "d", dataset="d", reference="r", judge=judge) for judge in ("p/j", "p/k")]
+    rows.append(asked("judge", "e", dataset="e", reference="r"))
+    assert wanted(rows) == {("m", name, judge, False): 1 for name in "de" for judge in ("p/j", "p/k")}
+
+
+def test_a_dataset_that_was_never_judged_leaves_no_mean_over_datasets(means: Any) -> None:
+    """It stands in the table with coverage 0; the mean over all items is over those there are, and its coverage too."""
+    asking = [asked("answer", f"{name}-{n}", dataset=name) for name in ("arena", "numina") for n in range(4)]
+    asking += [asked("judge", f"arena-{n}") for n in range(4)]
+    found = means(grid({"m": [5, 3, 4, 4]}), asking=asking)
+    assert list(found) == ["arena", "numina", MACRO, POOLED]
+    assert [found["numina"][name] for name in ("mean", "asked", "coverage")] == [None, 4, 0.0]
+    assert [found[MACRO][name] for name in ("mean", "asked", "coverage")] == [None, 8, 0.5]
+    assert (found[POOLED]["mean"], found["arena"]["coverage"]) == (4.0, 1.0)
+
+
 def test_without_answers_of_its_own_a_run_asks_what_it_asks() -> None:
     """A table that is only judged has as many judgements as requests; those taken back do not count."""
     rows = [asked("judge", item, model="") for item in "ab"]

@@ -1,9 +1,8 @@
-"""`overnight report` from end to end: where the file goes, what is refused, and whether its numbers are the logs'."""
+"""`overnight report` from end to end: where the file goes, what is refused, and what it says."""
 
 import html
 import os
 import re
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -72,6 +71,56 @@ def test_what_cannot_be_done_is_said_in_a_line(work: Workplace, night: Path, arg
     assert sorted(work.folder.rglob("*.html*")) == before
 
 
+RUN_FILE = "is in a run folder, whose files are the run's: there the name of a report ends in .html"
+NO_FILE = "exists and is no regular file; give another name with -o"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-o", "night/responses.jsonl"), f"night/responses.jsonl: {RUN_FILE}"),
+        (("-o", "night/heartbeat.json"), f"night/heartbeat.json: {RUN_FILE}"),
+        (("-o", "night/tables/made.json"), f"night/tables/made.json: {RUN_FILE}"),
+        (("-o", "m.jsonl"), "m.jsonl: exists and is no report; give another name with -o"),
+        (("-o", "page.html"), "page.html: exists and is no report; give another name with -o"),
+        (("-o", "night/pipe.html"), f"night/pipe.html: {NO_FILE}"),
+        (("-o", "pipe"), f"pipe: {NO_FILE}"),
+        (("-o", "link.html"), f"link.html: {NO_FILE}"),
+        (("-o", "broken.html"), f"broken.html: {NO_FILE}"),
+        (
+            ("--figures", "night"),
+            "night: is a run folder, whose files are the run's: give a folder of its own, such as night/figures",
+        ),
+        (("--figures", "m.jsonl"), "m.jsonl: is no folder; give another one with --figures"),
+    ],
+)
+def test_nothing_but_an_earlier_report_is_replaced(
+    work: Workplace, night: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """A run's own files, other people's, links and pipes: what is there stays as it is, and nothing is computed."""
+    for pipe in (work.folder / "pipe", night / "pipe.html"):
+        os.mkfifo(pipe)
+    (night / "tables").mkdir(exist_ok=True)
+    (work.folder / "page.html").write_text("<p>Mine.")
+    (work.folder / "link.html").symlink_to("m.jsonl")
+    (work.folder / "broken.html").symlink_to("nowhere")
+    before = _all_files(work.folder)
+    ended = work.overnight("report", "night", *arguments, *QUICK)
+    assert (ended.code, ended.error) == (2, said)
+    assert _all_files(work.folder) == before
+
+
+def _all_files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() if path.is_file() else b"" for path in sorted(folder.rglob("*"))}
+
+
+def test_an_earlier_report_is_replaced(work: Workplace, night: Path) -> None:
+    """Under the same name, in the run's folder and elsewhere; figures go below the run's folder."""
+    for where in ((), ("-o", "mine"), ("-o", "night/second.HTML", "--figures", "night/figures")):
+        assert [work.overnight("report", "night", *where, *QUICK).code for _ in range(2)] == [0, 0]
+    assert (night / "figures" / "index.md").exists()
+
+
 def test_a_run_that_cannot_be_written_has_a_report(
     work: Workplace, night: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,53 +146,6 @@ def test_the_page_names_the_commands_as_they_were_given(work: Workplace, night: 
     page = html.unescape((work.folder / "my pages" / "-r.html").read_text())
     assert f"overnight report --check 'my pages/-r.html' {night}</code>" in page
     assert f"<code>overnight view {night}</code>" in page
-
-
-def test_a_report_is_what_the_logs_come_to(work: Workplace, night: Path) -> None:
-    """All tables and figures are computed anew, with the options of the report, and no table of the folder is used."""
-    work.overnight("report", "night", "--seed", "7", "-o", "r.html", *QUICK)
-    shutil.rmtree(night / "tables")
-    ended = work.overnight("report", "--check", "r.html", "night")
-    assert (ended.code, ended.err) == (0, "")
-    assert re.fullmatch(r"\d+ tables and figures recomputed from the logs: all equal\n", ended.out)
-    assert not (night / "tables").exists()
-
-
-def test_another_number_in_the_page_is_found(work: Workplace, night: Path) -> None:
-    """A cell, a kept number or a bar that is not what the logs come to is named, with exit code 3."""
-    work.overnight("report", "night", "-o", "r.html", *QUICK)
-    page = (work.folder / "r.html").read_text()
-    for was, now, part in (
-        (">75.0 %<", ">95.0 %<", "coverage"),
-        ('"part":"asked","lines":1', '"part":"asked","lines":2', "asked"),
-        ("2 in all, by class", "0 in all, by class", "final_failures"),
-        ('fill="#d55e00"', 'fill="#0072b2"', "coverage"),
-    ):
-        assert was in page
-        (work.folder / "r.html").write_text(page.replace(was, now))
-        ended = work.overnight("report", "--check", "r.html", "night", "--json")
-        assert ended.code == 3
-        assert not ended.json["equal"]
-        assert any(one.startswith(f"{part}:") for one in ended.json["differences"]), ended.json
-
-
-def test_a_log_that_has_changed_is_found(work: Workplace, night: Path) -> None:
-    """An answer that is taken out of the log shows in every part that counted it."""
-    work.overnight("report", "night", "-o", "r.html", *QUICK)
-    lines = (night / "responses.jsonl").read_bytes().splitlines(keepends=True)
-    (night / "responses.jsonl").write_bytes(b"".join(lines[:-1]))
-    ended = work.overnight("report", "--check", "r.html", "night")
-    assert ended.code == 3
-    assert "asked, line 1, answered: 6 in the report, 5 in the logs" in ended.out
-
-
-def test_a_report_of_other_runs_is_refused(work: Workplace, night: Path) -> None:
-    """Runs that the report is not of are not compared with it."""
-    work.overnight("report", "night", "-o", "r.html", *QUICK)
-    (work.folder / "n.jsonl").write_bytes(jsonl([line("else", "good")]))
-    work.overnight("run", "n.jsonl", "--out", "other", "--quiet")
-    ended = work.overnight("report", "--check", "r.html", "other")
-    assert (ended.code, ended.error) == (2, "r.html: is of other runs, or of these in another order")
 
 
 def test_figures_are_written_beside_it(work: Workplace, night: Path) -> None:

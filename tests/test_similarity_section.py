@@ -125,7 +125,7 @@ def test_models_without_a_common_prompt_are_not_compared(tmp_path: Path) -> None
     assert math.isnan(row["mean"])  # type: ignore[arg-type]
     assert row["warning"] == "no prompt that both answered"
     assert found.tables["clusters"].is_empty()
-    assert "1 pairs of models have no prompt that both answered" in shown(found)
+    assert "1 pair of models has no prompt that both answered" in shown(found)
 
 
 def test_where_one_model_answered_there_is_no_diversity(tmp_path: Path) -> None:

@@ -86,6 +86,21 @@ async def test_a_score_says_what_it_is_of(tmp_path: Path) -> None:
     assert [cell for cell in two.texts("td") if cell in ("CIDEr", "SPICE")] == ["CIDEr", "SPICE"]
 
 
+async def test_rows_without_a_value_are_chosen_from_any_menu(tmp_path: Path) -> None:
+    """Of numbers and of yes and no too; the page of such a row goes on with the filter."""
+    log = LogWriter(tmp_path / "run").record()
+    for name, told in (("seed", {"level": 0}), ("first", {"level": 1}), ("plain", {})):
+        log.request(name, told)
+    async with served(log.folder) as server:
+        page = parse(await server.read("r/0/rows?level=()&conflict=()&by_batch=()"))
+        (link,) = [one for one in page.all("a") if one.text == "plain"]
+        row = await server.get(f"r/0/{link.attributes['href']}")
+        score = await server.get("r/0/rows?score=()&attempts=()&cost_usd=()&latency_s=()&answer=()")
+    assert [value for value in chosen(page) if value == "()"] == ["()"] * 3
+    assert not [one for one in page.all("a") if one.text in ("seed", "first")]
+    assert (row.status, score.status) == (200, 200)
+
+
 async def test_an_attempt_s_failure_leads_to_the_rows_that_met_it(tmp_path: Path) -> None:
     """Also to those that were answered later; the menu counts rows."""
     log = LogWriter(tmp_path / "run").record()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -14,9 +15,11 @@ from orchestrator.viewing.compare_query import PAGE, Asked, changed_of, pair_lin
 from orchestrator.viewing.compared_texts import Column, Pair, pair_of
 from orchestrator.viewing.excerpts import Excerpt, Sheet, short
 from orchestrator.viewing.folders import ViewedRun
+from orchestrator.viewing.open_rows import OpenRows
 from orchestrator.viewing.pages import page
+from orchestrator.viewing.row_page import read_detail
 from orchestrator.viewing.row_view import texts_of, why_of
-from outputs.browsing.one_row import RowDetail, read_row
+from outputs.browsing.one_row import RowDetail
 from outputs.report import measure
 
 _MOST_SCORES = 200
@@ -36,17 +39,22 @@ async def _pair_of_rows(request: web.Request) -> web.Response:
     a, b = two_runs(request)
     asked = read_asked(request.query, a, b)
     numbers = [whole_number(request.query, f"request_{side}") for side in "ab"]
-    opened = [await run.rows.opened() for run in (a, b)]
-    both = [await asyncio.to_thread(read_row, one.run, number) for one, number in zip(opened, numbers, strict=True)]
+    one = await a.rows.read(partial(_read, numbers[0]), beside=b.rows)
+    other = await b.rows.read(partial(_read, numbers[1]), beside=a.rows)
     around = await _around(request, asked, (a, b)) if "at" in request.query else {}
     values: dict[str, Any] = {
         "asked": asked,
         "names": [short(run.label) for run in (a, b)],
-        "simulated": any(one.run.record.simulated for one in opened),
+        "simulated": one[0] or other[0],
         "around": around,
         "up": _up(request, asked),
     }
-    return await asyncio.to_thread(lambda: page(request, "pair.html", **values, **_view(both[0], both[1], asked)))
+    return await asyncio.to_thread(lambda: page(request, "pair.html", **values, **_view(one[1], other[1], asked)))
+
+
+async def _read(number: int, opened: OpenRows) -> tuple[bool, RowDetail]:
+    """Whether its run is simulated, and the row."""
+    return opened.run.record.simulated, await read_detail(number, opened)
 
 
 def _up(request: web.Request, asked: Asked) -> str:
@@ -133,7 +141,8 @@ def _of_answer(answer: Any, label: str) -> str:
         case "outcome":
             return "" if answer.parsed is None else str(answer.parsed.outcome.value)
         case "latency":
-            return "n/a" if line.latency_s is None else f"{line.latency_s:,.2f} s"
+            called = line.duplicate_of is None  # a duplicate took no call
+            return "n/a" if line.latency_s is None or not called else f"{line.latency_s:,.2f} s"
         case "tokens":
             return "n/a" if usage is None else f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"
     return short(answer.completion.finish_reason or "")

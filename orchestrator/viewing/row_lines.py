@@ -5,9 +5,9 @@ from typing import Any
 
 from orchestrator.amounts import money
 from orchestrator.viewing.excerpts import short
+from orchestrator.viewing.open_rows import Menus
 from orchestrator.viewing.row_query import address, behind
-from orchestrator.viewing.row_tables import Menus
-from outputs.browsing.columns import SORTED
+from outputs.browsing.columns import SCORE_OF, SORTED
 from outputs.browsing.index import RowPage
 from outputs.browsing.query import Query
 
@@ -52,7 +52,7 @@ def _is_shown(name: str, told: Menus, found: RowPage) -> bool:
         case "score":
             return bool(_dimensions(told))
         case "dimension":
-            return len(_dimensions(told)) > 1
+            return len(_dimensions(told)) > 1 and SCORE_OF not in found.query.filters
     return name in _ALWAYS or told.says_something(name)
 
 
@@ -64,6 +64,8 @@ def _dimensions(told: Menus) -> list[str]:
 def heading(name: str, query: Query, told: Menus) -> dict[str, Any]:
     """What stands above a column: sorting by it is a link, turned round where it is sorted by already."""
     (label, number), dimensions = SHOWN[name], _dimensions(told)
+    if name == "score" and SCORE_OF in query.filters:
+        dimensions = [str(query.filters[SCORE_OF])]
     if name == "score" and len(dimensions) == 1:
         label = f"{label} ({short(dimensions[0], 40)})"
     here = query.sort == name

@@ -6,14 +6,18 @@ A large run takes a minute and a gigabyte: neither is for the process that serve
 import asyncio
 from pathlib import Path
 
+import polars as pl
+
 from orchestrator.viewing.child import Child, answer
-from outputs.browsing.making import browse_table
+from outputs.browsing.making import browse_table, unmake
 from outputs.tables.extent import extent
 from outputs.tables.loading import load_run, tables_as_made
 from outputs.tables.made import MADE
+from prompts.input_error import InputError
 
 _SHORT_BYTES = 16 << 20  # of the log
 _COMMAND = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
+DAMAGE = (Exception, pl.exceptions.PanicException)  # what reading a damaged file raises may be anything
 _PASSES = 2.0  # over the log: it is folded, and then read
 
 
@@ -62,10 +66,19 @@ class Making:
 
 
 def make(folder: Path, out: Path | None) -> Path:
-    """Make what is not there; returns the folder of the tables. Raises InputError, OSError where the disk is full."""
-    loaded = load_run(folder, out)
-    place = loaded.tables["outcomes"].parent
-    browse_table(tables_as_made(folder, place))
+    """Make what is not there; returns the folder of the tables. Where the tables are damaged, they are made anew.
+
+    Raises InputError, OSError where the disk is full.
+    """
+    place = load_run(folder, out).tables["outcomes"].parent
+    try:
+        browse_table(tables_as_made(folder, place))
+    except (InputError, OSError):
+        raise
+    except DAMAGE:
+        unmake(place)
+        load_run(folder, out)
+        browse_table(tables_as_made(folder, place))
     return place
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from orchestrator.viewing import row_media
 from orchestrator.viewing.addresses import REQUEST, RUN
 from orchestrator.viewing.folders import ViewedRun, run_of
 from orchestrator.viewing.media import Shown
+from orchestrator.viewing.open_rows import OpenRows
 from orchestrator.viewing.pages import page
 from orchestrator.viewing.row_media import MEDIA
 from orchestrator.viewing.row_query import address, behind, offset_of, read_query
@@ -18,7 +20,6 @@ from outputs.browsing.index import Beside
 from outputs.browsing.one_row import RowDetail, read_row
 from outputs.browsing.query import Query
 from outputs.run_record import RunRecord
-from outputs.tables.loading import LoadedRun
 from prompts.input_error import InputError
 
 _TEXTS = ("response", "request", "answer")
@@ -34,12 +35,10 @@ def add_routes(app: web.Application) -> None:
 async def row(request: web.Request) -> web.Response:
     """The page. Its address carries the filters of the table that it was opened from, for the rows beside it."""
     run, number, query = run_of(request), _number(request), read_query(request.query)
-    opened = await run.rows.opened()
-    detail = await asyncio.to_thread(_read, opened.run, number)
-    beside = await opened.neighbours(query, number)
+    record, detail, beside = await run.rows.read(partial(_read, number, query))
     media = await request.app[MEDIA].of_row(run.folder, number)
     ways = _ways(query, number, beside)
-    return await asyncio.to_thread(_page, request, run, opened.run.record, detail, media, ways)
+    return await asyncio.to_thread(_page, request, run, record, detail, media, ways)
 
 
 def _page(
@@ -54,10 +53,15 @@ def _page(
     return page(request, "row.html", **view_of(detail), **ways, run=run, record=record, media=media)
 
 
-def _read(run: LoadedRun, number: int) -> RowDetail:
-    """Raises HTTPNotFound where there is no such row."""
+async def _read(number: int, query: Query, opened: OpenRows) -> tuple[RunRecord, RowDetail, Beside]:
+    detail = await read_detail(number, opened)
+    return opened.run.record, detail, await opened.neighbours(query, number)
+
+
+async def read_detail(number: int, opened: OpenRows) -> RowDetail:
+    """A row with all that the log has of it. Raises HTTPNotFound where there is no such row."""
     try:
-        return read_row(run, number)
+        return await asyncio.to_thread(read_row, opened.run, number)
     except InputError as error:
         if "has no request" in error.message:
             raise web.HTTPNotFound(reason="no such row") from None
@@ -85,9 +89,8 @@ async def raw(request: web.Request) -> web.Response:
     of = request.query.get("of") or _TEXTS[0]
     if of not in _TEXTS:
         raise InputError(f"{of[:40]!r} is none of {', '.join(_TEXTS)}", field="of")
-    opened = await run_of(request).rows.opened()
     number = _number(request)
-    detail = await asyncio.to_thread(_read, opened.run, number)
+    detail = await run_of(request).rows.read(partial(read_detail, number))
     data = _text(detail)[of]
     if data is None:
         raise web.HTTPNotFound(reason=f"the row has no {of}")

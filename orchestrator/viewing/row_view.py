@@ -87,7 +87,8 @@ def _answer_facts(detail: RowDetail, answer: Answer | None) -> Iterator[tuple[st
     if answer is None:
         return
     line, usage = answer.line, answer.line.usage
-    yield "latency", "n/a" if line.latency_s is None else f"{line.latency_s:,.2f} s"
+    called = line.duplicate_of is None  # a duplicate took no call
+    yield "latency", "n/a" if line.latency_s is None or not called else f"{line.latency_s:,.2f} s"
     if usage is not None:
         yield "tokens", f"{usage.input_tokens:,} in, {usage.output_tokens:,} out"
     yield "finished", _words(answer.completion.finish_reason)

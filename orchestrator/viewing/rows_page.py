@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -14,11 +15,11 @@ from orchestrator.viewing.addresses import RUN
 from orchestrator.viewing.excerpts import short
 from orchestrator.viewing.folders import ViewedRun, run_of
 from orchestrator.viewing.moments import second
+from orchestrator.viewing.open_rows import Menus, OpenRows
 from orchestrator.viewing.pages import page
 from orchestrator.viewing.row_lines import columns_of, heading, line
 from orchestrator.viewing.row_query import Understood, address, understood
-from orchestrator.viewing.row_tables import Menus, OpenRows
-from outputs.browsing.columns import SCORE_MAX, SCORE_MIN, SEARCH, Value
+from outputs.browsing.columns import SCORE_MAX, SCORE_MIN, SCORE_OF, SEARCH, Value
 from outputs.browsing.index import RowPage
 from outputs.browsing.query import Query, written
 
@@ -37,7 +38,8 @@ MENUS = {  # the columns that are chosen from, where a run has something to choo
     "level": "level",
     "iteration": "iteration",
     "conflict": "conflict",
-    "dimension": "dimension",
+    "dimension": "main dimension",
+    SCORE_OF: "score of",
     "by_batch": "by batch",
     "attempts": "attempts",
     "attempt_failure": "an attempt failed by",
@@ -54,11 +56,13 @@ def add_routes(app: web.Application) -> None:
 async def rows(request: web.Request) -> web.Response:
     """The page. What is wrong in the address is said at its field, with all else as it was; then no row is shown."""
     run, asked = run_of(request), understood(request.query)
-    opened = await run.rows.opened()
-    found = await _found(opened, asked)
-    menus = await opened.menus(tuple(MENUS))
+    opened, found, menus = await run.rows.read(partial(_read, asked))
     status = HTTPStatus.BAD_REQUEST if asked.faults else HTTPStatus.OK
     return await asyncio.to_thread(_page, request, status, run, opened, found, menus, asked)
+
+
+async def _read(asked: Understood, opened: OpenRows) -> tuple[OpenRows, RowPage, Menus]:
+    return opened, await _found(opened, asked), await opened.menus(tuple(MENUS))
 
 
 async def _found(opened: OpenRows, asked: Understood) -> RowPage:
@@ -104,12 +108,13 @@ def _faults(asked: Understood, told: Menus, found: RowPage) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Menu:
-    """A menu of the form: `options` as (value, words, chosen)."""
+    """A menu of the form: `options` as (value, words, chosen), `none` of them in words."""
 
     name: str
     label: str
     options: Sequence[tuple[str, str, bool]]
     more: int  # values that are left out
+    none: str
 
 
 def _values(run: ViewedRun, opened: OpenRows, found: RowPage, told: Menus) -> dict[str, Any]:
@@ -146,7 +151,7 @@ def _menus(told: Menus, query: Query) -> Iterator[Menu]:
         options = [(written(value), f"{_word(value)} ({count:,})", _same(value, chosen)) for value, count in values]
         if chosen is not None and not any(one[2] for one in options):
             options.insert(0, (written(chosen), _word(chosen), True))
-        yield Menu(name, label, options, told.more[name])
+        yield Menu(name, label, options, told.more[name], "its main dimension" if name == SCORE_OF else "any")
 
 
 def _same(value: Value, chosen: Value | None) -> bool:

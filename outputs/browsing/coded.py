@@ -41,6 +41,11 @@ class CodedColumns:
         """The seq of the request at a place."""
         return int(self._requests[place])
 
+    @property
+    def answers(self) -> pl.Series:
+        """The seq of each row's answer."""
+        return self._frame["answer"]
+
     def place(self, request: int) -> int | None:
         """The place of a request by its seq; None where no row has it."""
         place = int(np.searchsorted(self._requests, request))
@@ -66,8 +71,7 @@ class CodedColumns:
             column = self._frame.select(name)
         else:
             column = (self._ranks if name in RANKED else self._scan).select(name).collect(engine="streaming")
-        ordered = pl.arg_sort_by(name, descending=descending, nulls_last=True, maintain_order=True)
-        return column.select(ordered.cast(pl.UInt32)).to_series().to_numpy()
+        return places_by(column, descending=descending)
 
     def rows(self, places: Sequence[int]) -> list[dict[str, Any]]:
         """What is held of the rows at these places; None for what is not."""
@@ -126,6 +130,12 @@ class CodedColumns:
         if not codes:
             return none if value == "" else pl.repeat(value=False, n=pl.len(), dtype=pl.Boolean).alias(name)
         return pl.col(name).is_in(codes).fill_null(value=False) | none
+
+
+def places_by(column: pl.DataFrame, *, descending: bool) -> NDArray[np.uint32]:
+    """The places of the rows of a frame of one column, sorted by it; nulls last, and where equal as they stand."""
+    ordered = pl.arg_sort_by(column.columns, descending=descending, nulls_last=True, maintain_order=True)
+    return column.select(ordered.cast(pl.UInt32)).to_series().to_numpy()
 
 
 def _narrowed(column: pl.Series) -> pl.Series:

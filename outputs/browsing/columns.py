@@ -13,6 +13,7 @@ from outputs.tables.columns import MOMENT, Column, TableSpec
 Value = str | int | float | bool
 Filter = Mapping[str, Value]  # columns and their values, and the keys below; all of them hold
 SCORE_MIN, SCORE_MAX, SEARCH = "score_min", "score_max", "q"
+SCORE_OF = "score_of"  # the dimension whose scores are meant, in place of each row's main one
 EXCERPT = 200  # characters
 NAME = "rows"
 SEVERAL = "attempt_failure"  # the column that has several values in a row, each a line
@@ -78,6 +79,8 @@ def condition(name: str, value: Value) -> pl.Expr:
     if name in (SCORE_MIN, SCORE_MAX):
         score = pl.col("score")
         return (score >= float(value) if name == SCORE_MIN else score <= float(value)).fill_null(value=False)
+    if value == "" and BROWSE.columns[name].dtype != pl.String:
+        return pl.col(name).is_null()
     same = pl.col(name) == pl.lit(value)
     if name == SEVERAL:
         same = pl.col(name).str.split("\n").list.contains(pl.lit(value))

@@ -69,7 +69,8 @@ class Gathering:
 
     def _answers(self, first: int, last: int) -> pl.DataFrame:
         here = self._scan("responses").filter("counts", pl.col("request").is_between(first, last))
-        wanted = here.select("request", "landed_at", "latency_s", "batch", "text", "refusal", answer="seq")
+        called = pl.when(pl.col("duplicate_of").is_null()).then("latency_s")  # a duplicate took no call
+        wanted = here.select("request", "landed_at", called, "batch", "text", "refusal", answer="seq")
         answers = wanted.collect(engine="streaming")
         return answers.drop("answer").join(self._scores(answers), on="request", how="left", maintain_order="left")
 

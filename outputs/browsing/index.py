@@ -5,7 +5,7 @@ of a page only. What was asked for last is kept, so that the next page of it, or
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -16,16 +16,20 @@ from numpy.typing import NDArray
 
 from outputs.browsing.cells import read_cells
 from outputs.browsing.coded import CodedColumns
-from outputs.browsing.columns import BROWSE, SEARCH, SORTED, Filter, Value
+from outputs.browsing.columns import BROWSE, SCORE_MAX, SCORE_MIN, SCORE_OF, SEARCH, SORTED, Filter, Value
+from outputs.browsing.dimensions import Dimensions
 from outputs.browsing.gathering import TEXT, searchable
 from outputs.browsing.making import browse_table
 from outputs.browsing.query import Query
 from outputs.browsing.writing import FILES, TEXTS
+from outputs.tables.columns import SCORES
 from outputs.tables.loading import LoadedRun
 from prompts.input_error import InputError
 
 MOST_VALUES = 200  # of a column that are told
 _MASKS, _ORDERS = 16, 4  # of the last answers: a byte a row, and four
+_OF_SCORES = (SCORE_OF, SCORE_MIN, SCORE_MAX)
+_TRIES = 5  # at opening files that others make anew meanwhile
 
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.uint32]
@@ -51,24 +55,41 @@ class Beside(NamedTuple):
     place: int | None = None
 
 
+class RowsReplacedError(InputError):
+    """The files are not those any more that were opened."""
+
+
 class RowIndex:
     """The rows of one run, as they were when it was opened; asked by one thread at a time.
 
-    What is not in memory is read from the files: where those were made anew, InputError says so.
+    What is not in memory is read from the files: where those were made anew, RowsReplacedError says so.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self._folder = folder
         self._of = self._files()
-        self._coded = CodedColumns(folder)
+        with self._unchanged():
+            self._coded = CodedColumns(folder)
+        self._dimensions = Dimensions(folder.parent / f"{SCORES.name}.parquet", self._coded.answers)
         self._masks = _Kept[Mask](_MASKS)
         self._orders = _Kept[Numbers](_ORDERS)
 
     @classmethod
     def open(cls, run: LoadedRun) -> "RowIndex":
         """The rows of a run, made where they are not there. Raises InputError or OSError where they cannot be."""
+        for _ in range(_TRIES - 1):
+            with suppress(RowsReplacedError):
+                return cls(run.name, browse_table(run).parent)
         return cls(run.name, browse_table(run).parent)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the files are still those that were opened."""
+        try:
+            return self._files() == self._of
+        except OSError:
+            return False
 
     @property
     def total(self) -> int:
@@ -79,7 +100,8 @@ class RowIndex:
         """The rows of a query from its offset on, at most its limit."""
         selected = self._selected(query)
         part = selected[query.offset : query.offset + query.limit]
-        return RowPage(self.read(part.tolist()), len(selected), self.total, query)
+        rows = self._of_dimension(self.read(part.tolist()), part, query.filters)
+        return RowPage(rows, len(selected), self.total, query)
 
     def count(self, filters: Filter) -> int:
         """How many rows a filter selects."""
@@ -94,11 +116,13 @@ class RowIndex:
 
         What has no value is told as "". Empty for a column with a value of its own in nearly every row.
         """
+        if column == SCORE_OF:
+            return [*self._dimensions.known()]
         return self._coded.values(column, MOST_VALUES)
 
     def more(self, column: str) -> int:
         """How many values `values` leaves out."""
-        return self._coded.different(column) - len(self.values(column))
+        return 0 if column == SCORE_OF else self._coded.different(column) - len(self.values(column))
 
     def neighbours(self, query: Query, request: int) -> Beside:
         """What is beside a request in what a query selects, whatever its offset; nothing where it is not selected."""
@@ -121,28 +145,45 @@ class RowIndex:
 
     def _selected(self, query: Query) -> Numbers:
         """The places that a query selects, in its order."""
-        mask, order = self._mask(query.filters), self._order(query.sort, descending=query.descending)
+        mask, order = self._mask(query.filters), self._order(query)
         return order[mask[order]]
 
-    def _order(self, column: str, *, descending: bool) -> Numbers:
-        if column not in SORTED:
-            raise KeyError(column)
+    def _order(self, query: Query) -> Numbers:
+        if query.sort not in SORTED:
+            raise KeyError(query.sort)
+        of = query.filters.get(SCORE_OF) if query.sort == "score" else None
         with self._unchanged():
-            return self._orders.get((column, descending), lambda: self._coded.order(column, descending=descending))
+            return self._orders.get((query.sort, query.descending, of), lambda: self._ordered(query, of))
+
+    def _ordered(self, query: Query, of: Value | None) -> Numbers:
+        if of is not None:
+            return self._dimensions.order(str(of), descending=query.descending)
+        return self._coded.order(query.sort, descending=query.descending)
 
     def _mask(self, filters: Filter) -> Mask:
         mask = np.ones(self.total, np.bool_)
         for name, value in filters.items():
-            mask = mask & self._masks.get((name, type(value), value), lambda n=name, v=value: self._one(n, v))  # type: ignore[misc]
+            of = filters.get(SCORE_OF) if name in _OF_SCORES else None
+            key = name, type(value), value, of
+            mask = mask & self._masks.get(key, lambda n=name, v=value, of=of: self._one(n, v, of))  # type: ignore[misc]
         return mask
 
-    def _one(self, name: str, value: Value) -> Mask:
+    def _one(self, name: str, value: Value, of: Value | None) -> Mask:
         with self._unchanged():
+            if of is not None:
+                return self._dimensions.mask(str(of), name, value)
             return self._searched(str(value)) if name == SEARCH else self._coded.mask(name, value)
+
+    def _of_dimension(self, rows: list[Row], places: Numbers, filters: Filter) -> list[Row]:
+        """The rows at these places, with their score in the dimension that is asked for."""
+        if (of := filters.get(SCORE_OF)) is not None:
+            for row, score in zip(rows, self._dimensions.scored(str(of)).gather(places), strict=True):
+                row["score"], row["dimension"] = score, str(of)
+        return rows
 
     @contextmanager
     def _unchanged(self) -> Iterator[None]:
-        """Raise InputError where what the block has read is, or may be, of newer rows than those in memory."""
+        """Raise RowsReplacedError where what the block has read is, or may be, of newer rows than those in memory."""
         try:
             yield
         except Exception:  # half of an old file and half of a new one can be anything
@@ -151,8 +192,8 @@ class RowIndex:
         self._check()
 
     def _check(self) -> None:
-        if self._files() != self._of:
-            raise InputError("the rows were made anew meanwhile: open them again", file=self._folder)
+        if not self.is_current:
+            raise RowsReplacedError("the rows were made anew meanwhile: open them again", file=self._folder)
 
     def _files(self) -> list[int]:
         """What tells the files on disk from others of their names."""

@@ -4,8 +4,6 @@ Those of a large run are made by a process of its own, so that whoever shows the
 """
 
 import hashlib
-import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from outputs.browsing.another import Another
 from outputs.browsing.writing import FILES, ROWS, write_files
 from outputs.disk import FULL, Disk, OsDisk
 from outputs.tables.loading import LoadedRun, tables_as_made
@@ -22,9 +21,8 @@ from outputs.tables.workroom import workroom
 from prompts.input_error import InputError
 
 FOLDER = "browsing"
-_FORMAT = 2  # counted on with every change of what the rows say
+_FORMAT = 3  # counted on with every change of what the rows say
 _LARGE = 30_000  # rows, from which on a process of its own pays
-_ROOT = Path(__file__).parents[2]
 _COMMAND = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
 
 
@@ -41,26 +39,39 @@ def browse_table(run: LoadedRun) -> Path:
 
     Raises InputError where they cannot be made, OSError where the disk is full.
     """
-    place = next(iter(run.tables.values())).parent / FOLDER
+    place = _place(run)
     if not _is_made(place) and not (_is_large(run) and _made_by_another(run.folder, place)):
         make(run.folder, place.parent)
     return place / ROWS
+
+
+def _place(run: LoadedRun) -> Path:
+    return next(iter(run.tables.values())).parent / FOLDER
 
 
 @contextmanager
 def rows_meanwhile(runs: Sequence[LoadedRun]) -> Iterator[None]:
     """Have the rows of large runs made beside the block, which goes on for as long as that takes.
 
-    Nothing is raised: who opens rows that could not be made is told why.
+    Nothing is raised: who opens rows that could not be made is told why. What the block raises ends the making at once.
     """
+    another = Another()
     with ThreadPoolExecutor(1) as beside:
         for run in filter(_is_large, runs):
-            beside.submit(browse_table, run)
+            beside.submit(_make_by, another, run)
         try:
             yield
         except BaseException:
-            beside.shutdown(wait=False, cancel_futures=True)
+            another.end()
             raise
+
+
+def _make_by(another: Another, run: LoadedRun) -> None:
+    """What that process cannot make is left to who opens the rows: what this one makes, nobody can end."""
+    place = _place(run)
+    if not _is_made(place) and not another.run(_command(run.folder, place)):
+        with workroom(place):
+            pass  # what the process left behind is gone
 
 
 def _is_large(run: LoadedRun) -> bool:
@@ -84,6 +95,15 @@ def make(folder: Path, tables: Path, disk: Disk | None = None) -> None:
         raise InputError(f"cannot be written: {error.strerror or error}", file=place) from None
 
 
+def unmake(tables: Path) -> None:
+    """Have the tables in this folder and their rows made anew by whoever wants them next, whatever is there.
+
+    Raises OSError.
+    """
+    for made in (tables / FOLDER / MADE, tables / MADE):
+        made.unlink(missing_ok=True)
+
+
 def _digest(tables: Path) -> str:
     """Of what the tables were made of."""
     return hashlib.sha256((tables / MADE).read_bytes()).hexdigest()
@@ -103,18 +123,11 @@ def _is_made(place: Path) -> bool:
 
 def _made_by_another(folder: Path, place: Path) -> bool:
     """Whether a process of its own has made them; where it cannot, this one does, and tells what is wrong."""
-    try:
-        made = subprocess.run(
-            [sys.executable, "-P", "-c", _COMMAND, str(folder.resolve()), str(place.parent.resolve())],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
-    except OSError:
-        return False
-    return made.returncode == 0 and _is_made(place)
+    return Another().run(_command(folder, place)) and _is_made(place)
+
+
+def _command(folder: Path, place: Path) -> list[str]:
+    return [sys.executable, "-P", "-c", _COMMAND, str(folder.resolve()), str(place.parent.resolve())]
 
 
 def main(folder: str, tables: str) -> None:

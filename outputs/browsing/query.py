@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import polars as pl
 
-from outputs.browsing.columns import BROWSE, FILTERED, SCORE_MAX, SCORE_MIN, SEARCH, SORTED, Filter, Value
+from outputs.browsing.columns import BROWSE, FILTERED, SCORE_MAX, SCORE_MIN, SCORE_OF, SEARCH, SORTED, Filter, Value
 from prompts.input_error import InputError
 from prompts.toml_text import near_miss
 
@@ -37,7 +37,7 @@ def parse_query(params: Mapping[str, str]) -> Query:
     Raises InputError, naming the parameter, for what is no column, or no value of one.
     """
     said = {name: value for name, value in params.items() if value != ""}
-    known = (*FILTERED, SCORE_MIN, SCORE_MAX, SEARCH)
+    known = (*FILTERED, SCORE_MIN, SCORE_MAX, SCORE_OF, SEARCH)
     for name in said:
         if name not in known and name not in _ORDER:
             raise InputError(f"rows have no such column{near_miss(name, (*known, *_ORDER))}", field=name)
@@ -55,7 +55,8 @@ def parse_query(params: Mapping[str, str]) -> Query:
 
 def parameters(filters: Filter) -> str:
     """Filters as they stand in an address, behind its question mark: what `parse_query` reads back."""
-    return urlencode({name: written(value) for name, value in filters.items()}, errors="replace")
+    told = {name: value if name == SEARCH else written(value) for name, value in filters.items()}
+    return urlencode(told, errors="replace")
 
 
 def written(value: Value) -> str:
@@ -71,20 +72,34 @@ def written(value: Value) -> str:
 
 def _value(name: str, text: str) -> Value:
     if name == SEARCH:
-        return _read(text)[:LONGEST_SEARCH]
+        return _searched(text)
+    if name == SCORE_OF:
+        return _read(text)
     if name in (SCORE_MIN, SCORE_MAX):
         return _number(name, text)
     dtype = BROWSE.columns[name].dtype
-    if dtype == pl.Boolean:
-        return _truth(name, text)
     if text == NOTHING or dtype == pl.String:
         return _read(text)
+    if dtype == pl.Boolean:
+        return _truth(name, text)
     return _whole(name, text, -_MOST, _MOST) if dtype == pl.Int64 else _number(name, text)
 
 
 def _read(text: str) -> str:
-    """A text as it was written; half a surrogate, which no row has, as a question mark."""
-    return "" if text == NOTHING else text.removeprefix(_ESCAPE).encode("utf-8", "replace").decode()
+    """A text as it was written."""
+    return "" if text == NOTHING else _whole_characters(text.removeprefix(_ESCAPE))
+
+
+def _searched(text: str) -> str:
+    """What is searched for is what was typed: nothing in it is an escape."""
+    if len(text) > LONGEST_SEARCH:
+        raise InputError(f"a search has at most {LONGEST_SEARCH:,} characters, not {len(text):,}", field=SEARCH)
+    return _whole_characters(text)
+
+
+def _whole_characters(text: str) -> str:
+    """Half a surrogate, which no row has, as a question mark."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _number(name: str, text: str) -> float:

@@ -4,6 +4,7 @@ Names and reasons come from models, datasets and manifests, and may be anything.
 """
 
 import re
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -36,6 +37,12 @@ _ROW_STARTS = ("[", "*")  # behind a line's end they would belong to it
 def no_formula(text: pl.Expr) -> pl.Expr:
     """A text for CSV: one that a spreadsheet may take for a formula, or that begins with it, gets an apostrophe."""
     return pl.when(text.str.contains(_FORMULA)).then(pl.concat_str(pl.lit("'"), text)).otherwise(text)
+
+
+def safe_headings(names: Sequence[str]) -> list[str]:
+    """The names of columns for CSV, as texts are; different ones stay different."""
+    texts = pl.DataFrame({"name": names}, schema={"name": pl.String})
+    return texts.select(no_formula(pl.col("name"))).to_series().to_list()
 
 
 def markdown(text: str) -> str:

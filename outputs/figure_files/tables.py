@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import polars as pl
 
-from outputs.figure_files.cells import latex, latex_number, markdown, no_formula
+from outputs.figure_files.cells import latex, latex_number, markdown, no_formula, safe_headings
 from outputs.figures.parts import Kind, Part
 from outputs.figures.written import written
 from prompts.plain_text import plain_text
@@ -16,11 +16,14 @@ SIMULATED = "SIMULATED"
 def csv(part: Part) -> bytes:
     """All columns of the frame, not only those shown, their values in full: nothing is an empty cell, "" an empty text.
 
-    A text that a spreadsheet might take for a formula, and one that begins with an apostrophe, has one before it.
+    A text that a spreadsheet might take for a formula, and one that begins with an apostrophe, has one before it;
+    so has a heading.
     """
     frame = part.frame.with_columns(map(_flat, part.frame.get_columns()))
     texts = [pl.col(name) for name, kind in frame.schema.items() if kind == pl.String]
-    return frame.with_columns(no_formula(text).alias(text.meta.output_name()) for text in texts).write_csv().encode()
+    safe = frame.with_columns(no_formula(text).alias(text.meta.output_name()) for text in texts)
+    safe.columns = safe_headings(safe.columns)
+    return safe.write_csv().encode()
 
 
 def _flat(column: pl.Series) -> pl.Series:

@@ -14,11 +14,13 @@ from prompts.input_error import InputError
 from prompts.plain_text import plain_text
 
 INDEX = "index.md"
+IMPORTED = "IMPORTED"
 _CHARTS = (".svg", ".pdf", ".png")
 _ABOUT = """
 CSV has all columns, their values in full: an empty cell is what is not known or not defined, "" an empty text, and
-lists are JSON. A text in it that begins with `=`, `+`, `-`, `@`, a tab, a line break or an apostrophe has an apostrophe
-before it, for a spreadsheet might take it for a formula: take the first apostrophe away and the text is as it was.
+lists are JSON. A text or a heading in it that begins with `=`, `+`, `-`, `@`, a tab, a line break or an apostrophe has
+an apostrophe before it, for a spreadsheet might take it for a formula: take the first apostrophe away and the text is
+as it was.
 Markdown and LaTeX have what the report's page shows; LaTeX needs the packages booktabs and textcomp.
 """
 
@@ -67,7 +69,8 @@ def _marked(chart: Chart) -> Chart:
 def _index(sections: Sequence[Section]) -> str:
     lines = ["# Tables and figures", _ABOUT]
     for section in sections:
-        mark = f" ({SIMULATED})" if section.simulated else ""
+        words = ([SIMULATED] if section.simulated else []) + ([IMPORTED] if section.imported else [])
+        mark = f" ({', '.join(words)})" if words else ""
         lines += [f"## {_safe(section.title)}{mark}", "", *(f"{_safe(note)}\n" for note in section.notes)]
         for part in section.parts:
             suffixes = [".csv", ".md", ".tex", *(() if part.chart is None else _CHARTS)]

@@ -8,7 +8,7 @@ import polars as pl
 from outputs.figures.boards import told_apart
 from outputs.figures.model_names import shown_names
 from outputs.figures.parts import Analysis, Column, Kind, Part, Section
-from outputs.figures.scatter import MOST_NAMED, scatter
+from outputs.figures.scatter import MOST_NAMED, have_room, scatter
 from outputs.ice_against_rse import OVERALL, matches
 from outputs.identity.columns import MEASURES
 from outputs.identity.rows import ASK
@@ -66,7 +66,8 @@ def _part(
     found: Analysis, points: pl.DataFrame, measure: str, label: str, correlation: Sequence[Mapping[str, Any]]
 ) -> Part:
     lines = _lines(found, points, measure)
-    many = len(lines) > MOST_NAMED
+    known = [line for line in lines if line["similarity"] is not None and line["rate"] is not None]
+    many = len(lines) > MOST_NAMED or not have_room([{**line, "label": line["name"]} for line in known])
     frame = pl.DataFrame(lines, infer_schema_length=None)
     columns = [
         *([Column("point", "Point", Kind.COUNT)] if many else []),
@@ -76,8 +77,7 @@ def _part(
         Column("rse_coverage", "Read (RSE)", Kind.PERCENT),
         Column("ice_coverage", "Judged (ICE)", Kind.PERCENT),
     ]
-    drawn = [{**line, "label": str(line["point"]) if many else line["name"]} for line in lines]
-    known = [line for line in drawn if line["similarity"] is not None and line["rate"] is not None]
+    drawn = [{**line, "label": str(line["point"]) if many else line["name"]} for line in known]
     title = f"{measure.capitalize()} contradictions against similarity" + (f" ({label})" if label else "")
     told = [*map(_correlated, correlation), "Lines: 95 % intervals. Rows: judgements of the model's answers, and the "]
     told[-1] += "questions put to it."
@@ -93,7 +93,7 @@ def _part(
         columns,
         [{"stage": JUDGE, "model": line["model"]} for line in lines],
         " ".join(told),
-        scatter(known, *words) if known else None,
+        scatter(drawn, *words) if drawn else None,
         f"Scatter plot: share of {measure} contradictions against mean similarity of {len(known)} models."
         if known
         else "",

@@ -13,6 +13,7 @@ from outputs.figures.caption_dimensions import dimensions_part
 from outputs.figures.caption_forest import correlation_parts, pairwise_part
 from outputs.figures.distributions import distribution_part
 from outputs.figures.parts import Analysis, Column, Filter, Kind, Part, Section
+from outputs.report import numbered
 
 _COVERAGE = (
     Column("metric", "metric"),
@@ -132,7 +133,7 @@ def _notes(document: Mapping[str, Any], found: Analysis) -> Iterator[str]:
         name = about["dataset"] or "captions"
         kind = about["ratings_kind"]
         made = f" Ratings: {kind}." if kind not in ("", "human") else ""
-        yield f"{name}: {about['items']} captions, {about['rated']} rated.{made}"
+        yield f"{name}: {numbered(about['items'], 'caption')}, {about['rated']:,} rated.{made}"
         yield from (f"{name}: {note}" for note in dataset_notes(document, about))
     runs = [run for run in found.runs if run.record.job in JOBS]
     simulated = [run.name for run in runs if run.record.simulated]

@@ -50,7 +50,9 @@ def dendrogram(joined: Sequence[float], leaves: int) -> alt.Chart:
     leaf = max(joined) + _MARGIN * 2 * span
     domain = [leaf, min(joined) - _MARGIN * span]
     rows = [line._asdict() for line in tree_lines(joined, leaf)]
-    axis = alt.Axis(orient="bottom", grid=False, tickCount=3, labelFlush=False, format=f".{digits_for(span)}f")
+    first_and_last = sorted({max(joined), min(joined)})  # more numbers than two would run together
+    written = f".{digits_for(span)}f"
+    axis = alt.Axis(orient="bottom", grid=False, values=first_and_last, labelFlush=False, format=written)
     x = alt.X("x:Q", title="joined at", axis=axis, scale=alt.Scale(domain=domain, nice=False, zero=False))
     y = alt.Y("y:Q", title=None, axis=None, scale=alt.Scale(domain=[leaves, 0], nice=False, zero=False))
     drawn = chart_of(rows).mark_rule(color=theme.INK, strokeWidth=1.2, strokeCap="square")

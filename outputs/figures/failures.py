@@ -1,6 +1,6 @@
 """What went wrong: attempts that failed, requests that were given up, and answers that could not be read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import altair as alt
@@ -30,14 +30,20 @@ def failures_section(found: Analysis) -> Section | None:
     made = (_attempts(found), _finally(found), _outcomes(found), _reasons(found))
     parts = [part for part in made if part is not None]
     simulated = any(run.record.simulated for run in found.runs)
-    return Section("failures", "Failures", parts, _notes(), simulated) if parts else None
+    return Section("failures", "Failures", parts, list(_notes(found)), simulated) if parts else None
 
 
-def _notes() -> list[str]:
-    return [
+def _notes(found: Analysis) -> Iterator[str]:
+    yield (
         "An attempt that failed may have been followed by one that was answered; a request has failed finally when it "
         "was given up. Neither has a score, and both count against coverage."
-    ]
+    )
+    if unsettled := sum(_unsettled(run) for run in found.runs):
+        yield f"Unsettled attempts (under way, or cut off) are not among those that failed: {unsettled:,}."
+
+
+def _unsettled(run: LoadedRun) -> int:
+    return int(run.scan("attempts").select(pl.col("settled").null_count()).collect(engine="streaming").item())
 
 
 def _all(found: Analysis, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

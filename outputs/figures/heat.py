@@ -20,21 +20,21 @@ def heat(
     cells: _Cells,
     xs: Sequence[str],
     ys: Sequence[str],
-    legend: str,
+    legend: str | Sequence[str],
     *,
     cell: int,
     slanted: bool = False,
-    most: float | None = None,
     ends: tuple[float, float] | None = None,
 ) -> alt.LayerChart:
-    """`cells` (x, y, value, text): None as a value is n/a, and an empty text is not written; `cell` is their width.
+    """`cells` (x, y, value, text): None as a value is n/a, and an empty text is not written; `cell` is their width;
+    `legend` is its title, or the lines of it.
 
-    Colours run from the least to the greatest value that is there, or to `most`, the greatest that can be; a single
-    value stands within `ends`, what the measure can be. Names above that are longer than a cell are slanted.
+    Colours run from the least to the greatest value that is there; a single value stands within `ends`, what the
+    measure can be. Names above that are longer than a cell are slanted.
     """
     known = [dict(one) for one in cells if one["value"] is not None]
     unknown = chart_of([dict(one) for one in cells if one["value"] is None])
-    stops = _stops([one["value"] for one in known], most, ends)
+    stops = _stops([one["value"] for one in known], ends)
     inked = [{**one, "ink": _ink(one["value"], stops)} for one in known]
     places = {"x": _x(xs, cell, slanted=slanted), "y": _y(ys)}
     size = 9 if cell < _NARROW else 11
@@ -70,10 +70,10 @@ def _y(names: Sequence[str]) -> alt.Y:
     return alt.Y("y:N", title=None, axis=axis, scale=alt.Scale(domain=list(names), paddingInner=0, paddingOuter=0))
 
 
-def _colour(stops: Sequence[float], title: str, width: int) -> alt.Color:
+def _colour(stops: Sequence[float], title: str | Sequence[str], width: int) -> alt.Color:
     scale = alt.Scale(domain=list(stops), range=list(theme.HEAT), interpolate="rgb", clamp=True)
     bar = alt.Legend(
-        title=title,
+        title=title if isinstance(title, str) else list(title),
         orient="bottom",
         direction="horizontal",
         gradientLength=max(_SHORTEST_BAR, min(_LONGEST_BAR, width)),
@@ -89,16 +89,14 @@ def digits_for(span: float) -> int:
     return 2 if span > _WIDE else 3 if span > _WIDE / 10 else 4
 
 
-def _stops(values: Sequence[float], most: float | None, ends: tuple[float, float] | None) -> list[float]:
+def _stops(values: Sequence[float], ends: tuple[float, float] | None) -> list[float]:
     """A value for each colour of the theme, from the least to the greatest.
 
-    A single value says nothing of where to begin. With `most` that is at 0, or at -`most` below that; else colours run
-    over what the measure can be, and where nobody knows that, from 0 to the value.
+    A single value says nothing of where to begin: colours run over what the measure can be, and where nobody knows
+    that, from 0 to the value.
     """
-    low, high = min(values, default=0.0), max(values, default=1.0) if most is None else most
-    if most is not None and (low >= most or len(set(values)) < 2):
-        low = 0.0 if low >= 0 else -most
-    elif low == high and ends is not None and ends[0] <= low <= ends[1]:
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    if low == high and ends is not None and ends[0] <= low <= ends[1]:
         low, high = ends
     elif low == high:
         low, high = (min(0.0, low), max(0.0, low)) if low else (0.0, 1.0)

@@ -9,7 +9,7 @@ from outputs.figures.boards import Board, names_of
 from outputs.figures.forest import forest
 from outputs.figures.judged_rows import JudgedRows
 from outputs.figures.parts import Column, Filter, Kind, Part
-from outputs.figures.scales import passed_ends, passing_note
+from outputs.figures.scales import IN_TABLE, passed_ends, passing_note, too
 from outputs.judged.letters import MOST
 from outputs.judged.pages import alike_marks
 from outputs.judged.panels import MACRO, POOLED
@@ -18,6 +18,7 @@ MOST_SETS = 12  # beside Avg in the wide table; the forest's table has all
 _Row = Mapping[str, Any]
 _AVG = "Avg: the unweighted mean of the sets' means; by items: the mean over all items."
 _NUMBERS = ("mean", "low", "high")
+_OF_SETS = f"of sets {IN_TABLE}"
 _ABOUT = ("items", "ok", "asked", "coverage", "warning")
 
 
@@ -107,7 +108,8 @@ def _table(
     ]
     title = board.titled(f"{dimension.replace('_', ' ')} by {'set of prompts' if several else 'model'}")
     hidden = len(board.datasets) - len([name for name in shown if name != POOLED]) if several else 0
-    passing = passing_note([(cell.get("low"), cell.get("high")) for its in of for cell in its.values()], board.scale)
+    cells = [its[name] for its in of for name in (board.main, *shown) if name in its]
+    passing = passing_note([(cell.get("low"), cell.get("high")) for cell in cells], board.scale)
     note = " ".join(one for one in (_note(board, about, hidden), passing) if one)
     return Part("judged_means", _capital(title), _frame(lines), columns, filters, note)
 
@@ -156,12 +158,21 @@ def _forest(
         [{name: row[name] for name in wanted} for row in points],
         "mean judgement, on the prompt's scale",
         [{name: row[name] for name in ("label", "mean", "set")} for row in dots],
-        ends=passed_ends([(row["low"], row["high"]) for row in points], board.scale),
+        ends=passed_ends(map(_ends, points), board.scale),
     )
     note = "Diamonds: Avg with its 95 % interval; dots: the sets." if dots else "With 95 % intervals."
-    note = f"{note} {passing_note([(row['low'], row['high']) for row in long], board.scale)}".strip()
+    passing = passing_note(map(_ends, points), board.scale)
+    undrawn = [_ends(row) for row in long if row["dataset"] != board.main]
+    if passing:
+        note = f"{note} Dashed: the end of the scale. {passing} {too(undrawn, board.scale, _OF_SETS)}".rstrip()
+    else:
+        note = f"{note} {passing_note(undrawn, board.scale, _OF_SETS)}".rstrip()
     alt = f"Forest plot: {heading.lower()}s with their mean judgement and its 95 % interval, {len(points)} lines."
     return Part("judged_forest", _capital(board.titled(title)), _frame(long), columns, filters, note, chart, alt)
+
+
+def _ends(row: _Row) -> tuple[float | None, float | None]:
+    return row["low"], row["high"]
 
 
 def _capital(text: str) -> str:

@@ -8,7 +8,7 @@ from outputs.figures.judged_means import line_filter
 from outputs.figures.judged_rows import JudgedRows
 from outputs.figures.model_names import shown_names
 from outputs.figures.parts import Analysis, Column, Filter, Kind, Part
-from outputs.figures.scales import passing_note
+from outputs.figures.scales import IN_TABLE, passing_note
 from outputs.judged.panels import MACRO
 from outputs.report import number
 
@@ -53,7 +53,7 @@ def profile_part(board: Board, rows: JudgedRows) -> Part:
             ),
         ],
         [line_filter(board, row, rows) for row in lines],
-        " ".join(one for one in (said, passing_note(intervals, board.scale)) if one),
+        f"{said} {passing_note(intervals, board.scale, IN_TABLE)}".rstrip(),
         heat(shown, dimensions, models, "mean judgement", cell=_CELL, ends=board.scale) if models else None,
         f"Heat map: mean judgement of {len(models)} models by {len(dimensions)} dimensions." if models else "",
     )
@@ -75,7 +75,11 @@ def differences_part(board: Board, rows: JudgedRows) -> Part | None:
         pl.col("second").replace_strict(short, return_dtype=pl.String).alias("other"),
     )
     several = len(board.headline) > 1
-    more = f" {its.height - MOST_PAIRS} more in the table differences of analyze." if its.height > MOST_PAIRS else ""
+    more = (
+        f" {its.height - MOST_PAIRS} more in the table differences that overnight analyze writes."
+        if its.height > MOST_PAIRS
+        else ""
+    )
     return Part(
         "judged_differences",
         board.titled("Differences of models"),

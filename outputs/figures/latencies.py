@@ -1,4 +1,4 @@
-"""How long answers took: by lane, of calls, not of batches."""
+"""How long answers took: by lane, of calls, not of batches and duplicates."""
 
 import altair as alt
 import polars as pl
@@ -25,7 +25,8 @@ def latency_part(found: Analysis) -> Part | None:
         *(Column(key, heading, Kind.SECONDS) for key, heading in (*_MARKS, ("most_s", "slowest"))),
     ]
     filters = [rows_of(found, row["run"], lane=row["lane"]) for row in frame.iter_rows(named=True)]
-    note = "From the first byte that was sent to the last that came, of the attempt that was answered; without batches."
+    note = "From the first byte that was sent to the last that came, of the attempt that was answered; "
+    note += "without batches, and without what was taken from a duplicate."
     slowest = max(frame["p95_s"].to_list())
     said = f"Points of each model's median latency and of its 95th percentile, which is {slowest:.3g} s at most."
     return Part("latency", "Latency by model", frame, columns, filters, note, _chart(found, frame), said)
@@ -33,7 +34,8 @@ def latency_part(found: Analysis) -> Part | None:
 
 def _of_run(run: LoadedRun) -> pl.DataFrame:
     latency = pl.col("latency_s")
-    timed = run.scan("responses").filter(pl.col("batch").is_null(), latency.is_not_null())
+    called = pl.col("batch").is_null() & pl.col("duplicate_of").is_null()
+    timed = run.scan("responses").filter(called, latency.is_not_null())
     sums = timed.group_by(lane=pl.concat_str("provider", pl.lit("/"), "model")).agg(
         measured=pl.len(),
         median_s=latency.median(),

@@ -11,7 +11,7 @@ from outputs.figures.line_names import LONGEST_LABEL, line_names, rows_of, run_c
 from outputs.figures.marks import chart_of
 from outputs.figures.over_time import over_time
 from outputs.figures.parts import Analysis, Chart, Column, Kind, Part, Section
-from outputs.figures.spending import by_lane
+from outputs.figures.spending import by_lane, unsettled_words
 
 _MOST_LINES = 60  # of a chart; the table has all
 _KNOWN = ("settled", "maybe billed, at most")
@@ -58,7 +58,8 @@ def _by_model(found: Analysis, lanes: pl.DataFrame) -> Part:
     filters = [rows_of(found, row["run"], lane=row["lane"]) for row in frame.iter_rows(named=True)]
     drawing = _chart(found, frame) if frame.select(pl.sum("settled_usd", "maybe_usd")).sum_horizontal()[0] else None
     title, said = "Cost by model", _sentence(frame) if drawing is not None else ""
-    return Part("cost_by_model", title, frame, columns, filters, "", drawing, said)
+    note = unsettled_words(int(frame["unsettled"].sum()))
+    return Part("cost_by_model", title, frame, columns, filters, note, drawing, said)
 
 
 _COUNTS = (

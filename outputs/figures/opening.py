@@ -1,6 +1,6 @@
 """How a report opens: what was asked, what it cost, how far it can be counted on, and what in it is not real."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import altair as alt
@@ -10,8 +10,8 @@ from outputs.figures import theme
 from outputs.figures.line_names import LONGEST_LABEL, line_names, rows_of, run_column
 from outputs.figures.marks import chart_of
 from outputs.figures.parts import Analysis, Chart, Column, Kind, Part, Section
-from outputs.figures.provenance import ItemFacts, came_here, item_facts, moment_text, origin, span_text
-from outputs.figures.spending import totals
+from outputs.figures.provenance import ItemFacts, came_here, item_facts, items_from, moment_text, origin, span_text
+from outputs.figures.spending import totals, unsettled_words
 from outputs.report import numbered
 from outputs.tables.loading import LoadedRun
 from prompts.records import Outcome
@@ -25,7 +25,7 @@ _UNREAD = [outcome.value for outcome in Outcome if outcome is not Outcome.OK]
 def opening_section(found: Analysis) -> Section:
     """What was asked, what it cost, coverage, and what is simulated, constructed or imported."""
     facts = {run.name: item_facts(run.folder) for run in found.runs}
-    parts = [_asked(found), _dates(found), _datasets(found), _prompts(found), _cost(found), _coverage(found)]
+    parts = [_asked(found), _dates(found), _datasets(found, facts), _prompts(found), _cost(found), _coverage(found)]
     notes = list(_notes(found, facts))
     simulated = any(run.record.simulated for run in found.runs)
     kept = [part for part in parts if part.frame.height]
@@ -46,7 +46,8 @@ def _notes(found: Analysis, facts: dict[str, ItemFacts]) -> Iterator[str]:
             yield f"IMPORTED: {run.name} was made elsewhere, and brought in from {run.record.source.name}."
         left = run.counts.asked - run.counts.answered - run.counts.failed
         if left:
-            yield f"UNFINISHED: {left:,} requests of {run.name} are neither answered nor given up."
+            are = "is" if left == 1 else "are"
+            yield f"UNFINISHED: {numbered(left, 'request')} of {run.name} {are} neither answered nor given up."
     yield "Coverage is the share of answers that could be read, of those asked for; it stands beside every mean."
 
 
@@ -120,7 +121,8 @@ def _dates_row(run: LoadedRun) -> dict[str, Any]:
     }
 
 
-def _datasets(found: Analysis) -> Part:
+def _datasets(found: Analysis, facts: Mapping[str, ItemFacts]) -> Part:
+    """By dataset; of a run whose items name none, the file that they are from."""
     per_run = [
         run.scan("outcomes")
         .group_by("run", "dataset", maintain_order=True)
@@ -128,15 +130,31 @@ def _datasets(found: Analysis) -> Part:
         .collect(engine="streaming")
         for run in found.runs
     ]
-    frame = pl.concat(per_run).filter(pl.col("dataset") != "")
+    named = pl.concat(per_run).filter(pl.col("dataset") != "")
+    rows = [
+        row
+        for run in found.runs
+        for row in named.filter(pl.col("run") == run.name).to_dicts() or _unnamed(run, facts[run.name].items)
+    ]
+    frame = pl.DataFrame(rows, schema=named.schema)
     columns = [
         *run_column(found),
-        Column("dataset", "dataset"),
+        Column("dataset", "dataset, or file of the items"),
         Column("items", "items", Kind.COUNT),
         Column("asked", "requests", Kind.COUNT),
     ]
-    filters = [rows_of(found, row["run"], dataset=row["dataset"]) for row in frame.iter_rows(named=True)]
+    known = set(named.select("run", "dataset").iter_rows())
+    filters = [
+        rows_of(found, row["run"], **({"dataset": row["dataset"]} if (row["run"], row["dataset"]) in known else {}))
+        for row in rows
+    ]
     return Part("datasets", "Data", frame, columns, filters)
+
+
+def _unnamed(run: LoadedRun, items: int) -> list[dict[str, Any]]:
+    """All items of a run as one line; none of a run without items."""
+    line = {"run": run.name, "dataset": items_from(run.record), "items": items, "asked": run.counts.asked}
+    return [line] if items else []
 
 
 def _prompts(found: Analysis) -> Part:
@@ -166,8 +184,13 @@ def _cost(found: Analysis) -> Part:
         "Settled: what answers and billed attempts cost by the prices that the run recorded. Maybe billed: attempts of "
         "which nobody knows whether they were, at the most that they could cost; these are not in what is settled."
     )
+    if words := unsettled_words(int(frame["unsettled"].sum())):
+        note += f" {words}"
     filters = [rows_of(found, run.name) for run in found.runs]
     return Part("cost", "What it cost", frame, columns, filters, note)
+
+
+_SO_FAR = " Of the requests asked so far: what follows from answers is asked for as they come."
 
 
 def _coverage(found: Analysis) -> Part:
@@ -186,17 +209,24 @@ def _coverage(found: Analysis) -> Part:
         *outcomes,
     ]
     note = "Ok, of those whose answers a prompt with a scale reads; answers that nothing reads count as they are."
+    note += _SO_FAR if _unfinished(frame) else ""
     alt_text = _coverage_sentence(frame)
     return Part(
         "coverage", "Coverage by stage and model", frame, columns, filters, note, _chart(found, frame), alt_text
     )
 
 
+def _unfinished(frame: pl.DataFrame) -> bool:
+    return any(_left(row) for row in frame.iter_rows(named=True))
+
+
 def _coverage_sentence(frame: pl.DataFrame) -> str:
     least = frame.sort("coverage", maintain_order=True).row(0, named=True)
+    of = ", of the requests asked so far," if _unfinished(frame) else ""
     return (
-        f"Bars of the share of requests that ended in each way, one for each of {frame.height} stages and models. "
-        f"The lowest coverage is {100 * least['coverage']:.1f} per cent."
+        "Bars of the share of requests that ended in each way, one for each stage and model, "
+        f"{numbered(frame.height, 'line')}. "
+        f"The lowest coverage{of} is {100 * least['coverage']:.1f} per cent."
     )
 
 

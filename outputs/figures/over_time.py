@@ -21,6 +21,7 @@ _STEPS_MS = [
 ]
 _MOST_STEPS = 96
 _MOST_RUNS = 12
+_MOMENTS = "A line is of a moment, and leads to no rows: overnight view, sorted by landed_at, lists them as they came."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ def _part(run: LoadedRun, frame: pl.DataFrame, step_ms: int, number: int, *, sev
         Column("all_usd", "in all", Kind.USD),
         *([Column("all_unpriced", "unpriced in all", Kind.COUNT)] if frame["all_unpriced"][-1] else []),
     ]
-    note = f"In steps of {_step_words(step_ms)}; steps in which nothing came are left out.{_unpriced_words(frame)}"
+    steps = f"In steps of {_step_words(step_ms)}; steps in which nothing came are left out."
+    note = f"{steps}{_unpriced_words(frame)} {_MOMENTS}"
     return Part(name, title, frame, columns, (), note, _chart(frame, step_ms), _sentence(frame))
 
 

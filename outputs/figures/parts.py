@@ -76,6 +76,7 @@ class Section:
     parts: Sequence[Part]
     notes: Sequence[str] = ()
     simulated: bool = False
+    imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

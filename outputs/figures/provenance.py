@@ -1,5 +1,6 @@
 """Where a run's answers and ratings are from."""
 
+import tomllib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ import polars as pl
 
 from outputs.journal import Log
 from outputs.log_reader import read_records
+from outputs.run_record import RunRecord
 from outputs.tables.loading import LoadedRun
 
 CONSTRUCTED = "constructed"
@@ -38,6 +40,16 @@ def origin(run: LoadedRun) -> str:
     if run.record.simulated:
         return "simulated"
     return "imported" if run.record.source.kind == "import" or run.record.job == "scores" else "real"
+
+
+def items_from(record: RunRecord) -> str:
+    """The file that a run's items are from, as its spec names it; else what the run was made from."""
+    try:
+        spec = tomllib.loads(record.spec_text or "")
+    except tomllib.TOMLDecodeError:
+        spec = {}
+    named = (table.get("path") for table in spec.values() if isinstance(table, dict))
+    return next((path for path in named if isinstance(path, str)), record.source.name)
 
 
 def came_here() -> pl.Expr:

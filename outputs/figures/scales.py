@@ -14,6 +14,7 @@ from outputs.tables.score_reading import readers_of
 
 Scale = tuple[float, float]
 Ends = tuple[float | None, float | None]  # of an interval
+IN_TABLE = "in the table"  # of a figure that draws none of them
 _NEAR = 1e-9  # of the scale's length: a sum's last digits
 
 
@@ -44,17 +45,27 @@ def passed_ends(intervals: Iterable[Ends], scale: Scale | None) -> list[float]:
     return [] if scale is None else [end for place, end in enumerate(scale) if any(one[place] for one in found)]
 
 
-def passing_note(intervals: Iterable[Ends], scale: Scale | None) -> str:
-    """A sentence where intervals of means go beyond an end of the scale; empty where none does."""
+def passing_note(intervals: Iterable[Ends], scale: Scale | None, where: str = "") -> str:
+    """A sentence where intervals of means go beyond an end of the scale; empty where none does.
+
+    `where` says in which part of a figure they stand, where that is not all of it.
+    """
     many = sum(map(any, passed(intervals, scale)))
-    return beyond(many, f"of the scale ({scale[0]:g} to {scale[1]:g})") if many and scale else ""
+    return beyond(many, f"of the scale ({scale[0]:g} to {scale[1]:g})", where) if many and scale else ""
 
 
-def beyond(many: int, of: str) -> str:
+def too(intervals: Iterable[Ends], scale: Scale | None, where: str) -> str:
+    """After the sentence of `passing_note`: that others, which stand elsewhere, go beyond an end as well."""
+    many = sum(map(any, passed(intervals, scale)))
+    return f"{numbered(many, 'interval')} {where} {'does' if many == 1 else 'do'}, too." if many else ""
+
+
+def beyond(many: int, of: str, where: str = "") -> str:
     """That so many intervals go beyond an end of something."""
     goes = "goes" if many == 1 else "go"
+    which = f"{numbered(many, 'interval')} {where}".rstrip()
     return (
-        f"{numbered(many, 'interval')} {goes} beyond an end {of}, where no mean can be: with few clusters an interval "
+        f"{which} {goes} beyond an end {of}, where no mean can be: with few clusters an interval "
         "is Student's, which knows of no ends. It stands as it is computed."
     )
 

@@ -17,6 +17,7 @@ from outputs.report import number
 MOST_WRITTEN = 12  # models, above which values are written below the diagonal only
 MOST_DRAWN = 60  # above which there is no chart
 _CELL, _SMALL_CELL = 40, 25  # CSS pixels
+_LEGEND = ("similarity,", "least to most alike")  # in two lines: the tree's axis stands beside it
 
 
 def map_parts(group: Group) -> Iterator[Part]:
@@ -104,7 +105,8 @@ def _chart(
         for line, column in ((row["row"], row["column"]), (row["column"], row["row"])):
             text = number(row["mean"], digits) if line > column or not small else ""
             cells.append({"x": xs[column], "y": ys[line], "value": row["mean"], "text": text})
-    made = heat(cells, xs, ys, "similarity", cell=_SMALL_CELL if small else _CELL, slanted=not small, most=1.0)
+    legend = _LEGEND if len(set(known)) > 1 else ("similarity",)
+    made = heat(cells, xs, ys, legend, cell=_SMALL_CELL if small else _CELL, slanted=not small, ends=(0.0, 1.0))
     joined = order.sort("place")["joined"].drop_nulls().to_list()
     if not joined:
         return made

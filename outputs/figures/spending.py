@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 
+from outputs.browsing.attempts import maybe_billed
 from outputs.tables.loading import LoadedRun
 from providers.wire import Billing
 
@@ -19,17 +20,18 @@ def _answers() -> dict[str, pl.Expr]:
         "unpriced": pl.col("cost_usd").null_count(),
         "by_batch": pl.col("batch").count(),
         "duplicates": pl.col("duplicate_of").count(),
-        "untold": pl.col("input_tokens").null_count(),
+        "untold": (pl.col("input_tokens").is_null() & pl.col("duplicate_of").is_null()).sum(),
         **{name: pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()) for name in _TOKENS},  # else nobody told
     }
 
 
 def _attempts() -> dict[str, pl.Expr]:
     """Sums over rows of the table `attempts`."""
-    maybe, billed = pl.col("settled") == Billing.MAYBE.value, pl.col("settled") == Billing.BILLED.value
+    maybe, billed = maybe_billed(), pl.col("settled") == Billing.BILLED.value
     return {
         "attempts": pl.len(),
         "maybe": maybe.sum(),
+        "unsettled": pl.col("settled").null_count(),
         "maybe_usd": pl.col("reserved_usd").filter(maybe).sum(),
         "maybe_unpriced": pl.col("reserved_usd").filter(maybe).null_count(),
         "billed_unanswered": billed.sum(),
@@ -54,6 +56,11 @@ def by_lane(run: LoadedRun) -> pl.DataFrame:
     return lanes.select(
         pl.lit(run.name).alias("run"), pl.concat_str(LANE, separator="/").alias("lane"), pl.exclude(LANE)
     )
+
+
+def unsettled_words(unsettled: int) -> str:
+    """What is to be known of attempts of which the log does not say how they ended; nothing where there are none."""
+    return f"Unsettled attempts (under way, or cut off) count as maybe billed: {unsettled:,}." if unsettled else ""
 
 
 def _settled(sums: pl.DataFrame) -> pl.DataFrame:

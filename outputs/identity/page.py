@@ -158,7 +158,7 @@ def notes_shown(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _warnings([*named, *((f"{short[row['base']]} - {short[row['instruct']]}", row) for row in pairs)])
     yield from _common(pairs, short)
     if document["rates_by"]:
-        yield "By family, seed, template and slot: in the table rates_by."
+        yield "By family, seed, template and slot: in the table rates_by that overnight analyze writes."
 
 
 def _warnings(named: Iterable[tuple[str, Row]]) -> Iterator[str]:

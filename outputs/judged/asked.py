@@ -71,8 +71,9 @@ def _text(value: object) -> str | None:
 def should_be_judged(told: pl.DataFrame) -> pl.DataFrame:
     """How many judgements there should be, by prompt, reference, dataset, judge, model, control; as `ASKED_SCHEMA`.
 
-    An answer that was never judged, because it failed, counts too: as many judgements as the others have. So does a
-    model none of whose answers was judged; the reference, which is only judged as a control, does not.
+    An answer that was never judged, because it failed or is not there yet, counts too: as many judgements as the others
+    have. So do a model none of whose answers was judged, and a dataset of which nothing was: every judge of a run is to
+    judge all answers. The reference, which is only judged as a control, counts where it is judged as one elsewhere.
     """
     judged = told.filter(pl.col("stage") == JUDGE)
     of_answer = judged.group_by(*KEY, "model", "control", "item", "nth").len("times")
@@ -82,14 +83,26 @@ def should_be_judged(told: pl.DataFrame) -> pl.DataFrame:
     answered = (
         told.filter(pl.col("stage") == ANSWER).group_by("dataset", "model").agg(answered=_ANSWER_KEY.cast(pl.Int64))
     )
-    usual = by_model.filter(~pl.col("control")).group_by(KEY).agg(pl.col("times").max())
-    silent = (
-        answered.filter(~pl.col("model").is_in(judged["reference"].unique().to_list()))
-        .join(usual, on="dataset")
-        .join(by_model.filter(~pl.col("control")), on=[*KEY, "model"], how="anti")
-        .with_columns(answers=pl.lit(0, pl.Int64), control=pl.lit(value=False))
-    )
     there = by_model.join(answered, on=["dataset", "model"], how="left")
-    rows = pl.concat([there, silent], how="diagonal")
+    rows = pl.concat([there, _never_judged(by_model, answered)], how="diagonal")
     asked = pl.max_horizontal("answers", pl.col("answered").fill_null(0)) * pl.col("times")
     return rows.with_columns(asked=asked).select(pl.col(name).cast(kind) for name, kind in ASKED_SCHEMA.items())
+
+
+def _never_judged(by_model: pl.DataFrame, answered: pl.DataFrame) -> pl.DataFrame:
+    """The models and datasets of which a judge was asked nothing, in the columns of both.
+
+    `times` is as of other models of the dataset, or else as of other datasets.
+    """
+    usual = by_model.group_by(*KEY, "control").agg(pl.col("times").max())
+    anywhere = usual.group_by("prompt", "reference", "judge", "control").agg(elsewhere=pl.col("times").max())
+    references = by_model["reference"].unique().to_list()
+    of_whom = pl.when("control").then(pl.col("model") == pl.col("reference"))
+    return (
+        anywhere.join(answered, how="cross")
+        .filter(of_whom.otherwise(~pl.col("model").is_in(references)))
+        .join(by_model, on=[*KEY, "model", "control"], how="anti")
+        .join(usual, on=[*KEY, "control"], how="left")
+        .with_columns(answers=pl.lit(0, pl.Int64), times=pl.coalesce("times", "elsewhere"))
+        .drop("elsewhere")
+    )

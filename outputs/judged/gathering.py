@@ -15,6 +15,7 @@ import polars as pl
 
 from outputs.items import Item
 from outputs.judged.asked import ASKED_SCHEMA, JUDGE, read_told, should_be_judged
+from outputs.report import numbered
 from outputs.tables.loading import LoadedRun
 from outputs.tables.score_reading import readers_of
 
@@ -44,9 +45,10 @@ def gather(runs: Sequence[LoadedRun]) -> Judgements:
     rows = pl.concat([_rows(run, place, labels[place]) for place, run in enumerate(runs)]).collect(engine="streaming")
     if versions is not None:
         rows = _renamed(rows, versions)
-    asked = pl.concat([_asked(run, labels[place]) for place, run in enumerate(runs)])
-    summed = asked.group_by(list(ASKED_SCHEMA)[:-1], maintain_order=True).agg(pl.col("asked").sum())
-    return Judgements(rows, summed, _dimensions(runs, labels, rows), tuple(_notes(runs, rows, versions)))
+    asked = [_asked(run, labels[place]) for place, run in enumerate(runs)]
+    summed = pl.concat(asked).group_by(list(ASKED_SCHEMA)[:-1], maintain_order=True).agg(pl.col("asked").sum())
+    notes = (*_unasked_notes(runs, asked), *_notes(runs, rows, versions))
+    return Judgements(rows, summed, _dimensions(runs, labels, rows), notes)
 
 
 def _rows(run: LoadedRun, place: int, labels: Mapping[str, str]) -> pl.LazyFrame:
@@ -133,6 +135,20 @@ def _digest(item: Item) -> str:
 def _renamed(rows: pl.DataFrame, versions: pl.DataFrame) -> pl.DataFrame:
     named = rows.join(versions, on=["run", "item"], how="left", maintain_order="left")
     return named.with_columns(item=pl.coalesce("version", "item")).drop("version")
+
+
+def _unasked_notes(runs: Sequence[LoadedRun], asked: Sequence[pl.DataFrame]) -> Iterator[str]:
+    """How many judgements a run that is not finished has not asked for yet, as far as that can be known."""
+    for run, its in zip(runs, asked, strict=True):
+        if run.counts.asked > run.counts.answered + run.counts.failed:
+            there = (pl.col("stage") == JUDGE) & (pl.col("state").fill_null("") != "withdrawn")
+            requests = int(run.scan("requests").select(there.sum()).collect().item())
+            should = int(its["asked"].sum())
+            if should > requests:
+                yield (
+                    f"{run.name} is not finished: of {numbered(should, 'judgement')} {should - requests} are not asked "
+                    "for yet; they count as not read."
+                )
 
 
 def _notes(runs: Sequence[LoadedRun], rows: pl.DataFrame, versions: pl.DataFrame | None) -> Iterator[str]:

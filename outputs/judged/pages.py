@@ -10,7 +10,7 @@ from rich.table import Table
 from outputs.judged.differences import LEVEL, headline
 from outputs.judged.letters import shared_letters
 from outputs.judged.panels import ALL_JUDGES, MACRO, POOLED, Panel
-from outputs.report import cut_names, number, percent, short_names, table
+from outputs.report import cut_names, number, numbered, percent, short_names, table
 
 _WIDTH = 100  # columns of a terminal
 _BESIDE = 52  # of them for all but the model's name and the sets' means
@@ -136,22 +136,25 @@ def _family_notes(panels: Sequence[Panel], panel: Panel, judge: str, differences
     for dimension, rows in its.group_by("dimension", maintain_order=True):
         apart, tested = rows["significant"].sum(), rows["significant"].count()
         words = f"{dimension[0]}{f' ({label})' if label else ''}"
+        common = "items in common" if len(panel.of(judge).datasets) < 2 else "items of every set in common"
         if tested:
-            yield f"Of {tested} pairs of models {apart} differ: {words}."
-        yield from _untested_notes(rows.select("first", "second", "significant"), words)
+            differ = "differs" if apart == 1 else "differ"
+            yield f"Of {numbered(tested, 'pair')} of models {apart:,} {differ}: {words}."
+        yield from _untested_notes(rows.select("first", "second", "significant"), common, words)
 
 
-def _untested_notes(rows: pl.DataFrame, words: str) -> Iterator[str]:
+def _untested_notes(rows: pl.DataFrame, common: str, words: str) -> Iterator[str]:
     """Of whom no test was possible, for want of common items; and of which pairs of the others."""
     untested = rows.filter(pl.col("significant").is_null())
     alone = sorted(_in_pairs(rows.rows()) - _in_pairs(rows.drop_nulls().rows()))
     if alone:
         short = short_names(sorted(_in_pairs(rows.rows())))
         names = ", ".join(short[model] or "(no model)" for model in alone)
-        yield f"alike n/a: no test was possible, for want of items in common with another: {names}: {words}."
+        yield f"alike n/a: no test was possible, for want of {common} with another: {names}: {words}."
     others = untested.filter(~pl.col("first").is_in(alone), ~pl.col("second").is_in(alone)).height
     if others:
-        yield f"A shared letter says nothing of {others} pairs without a test, for want of common items: {words}."
+        untold = numbered(others, "pair")
+        yield f"A shared letter says nothing of {untold} without a test, for want of common items: {words}."
 
 
 def alike_marks(models: Sequence[str], compared: pl.DataFrame) -> dict[str, str]:

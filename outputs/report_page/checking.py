@@ -1,7 +1,5 @@
 """Whether a report is what the logs come to: everything is computed anew from them, and held against the page."""
 
-import math
-import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +10,10 @@ from typing import Any
 import msgspec
 
 from outputs.report_page.embedding import block, read_embedded
+from outputs.report_page.equality import equal, same_shown, short
 from outputs.report_page.making import FORMAT, Say, Wanted, make_report
+from outputs.report_page.whole_page import beside_the_parts, carried, rows_carried
 from prompts.input_error import InputError
-
-CLOSE = 1e-9  # of numbers, relative: the order in which a sum is added up is not fixed
-_CLOSE_SHOWN = 1e-6  # of the numbers in a drawing
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
-_LONGEST = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +32,16 @@ def check_report(page: Path, folders: Sequence[Path], say: Say = lambda _: None)
     text = _read(page)
     kept = _kept(text, page)
     with tempfile.TemporaryDirectory(prefix="overnight-check-") as place:
-        made = make_report(folders, _wanted(kept, page), Path(place), say)
+        made = make_report(folders, _wanted(kept, page), Path(place), say, carried=carried(text))
     anew_text = made.page.decode()
     anew = read_embedded(anew_text, "report-numbers")
     _same_runs(kept, anew, page)
-    differences = [*_parts(kept["parts"], anew["parts"]), *_shown(text, anew_text, anew["parts"])]
+    differences = [
+        *_parts(kept["parts"], anew["parts"]),
+        *_shown(text, anew_text, anew["parts"]),
+        *beside_the_parts(text, anew_text),
+        *rows_carried(text, anew_text),
+    ]
     return Checked(len(anew["parts"]), list(dict.fromkeys(differences)))
 
 
@@ -91,20 +91,8 @@ def _part(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Ite
         return
     for number, (one, other) in enumerate(zip_longest(before["rows"], after["rows"], fillvalue=()), 1):
         for column, was, now in zip_longest(before["columns"], one, other):
-            if not _equal(was, now):
-                yield f"{name}, line {number}, {column}: {_short(was)} in the report, {_short(now)} in the logs"
-
-
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, float) or isinstance(other, float):
-        numbers = isinstance(one, int | float) and isinstance(other, int | float)
-        return numbers and math.isclose(one, other, rel_tol=CLOSE, abs_tol=CLOSE)
-    return type(one) is type(other) and bool(one == other)
-
-
-def _short(value: Any) -> str:
-    text = ascii(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+            if not equal(was, now):
+                yield f"{name}, line {number}, {column}: {short(was)} in the report, {short(now)} in the logs"
 
 
 def _shown(before: str, after: str, parts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -112,16 +100,6 @@ def _shown(before: str, after: str, parts: Sequence[Mapping[str, Any]]) -> Itera
     sections = dict.fromkeys(f"notes-{part['section']}" for part in parts)
     for name in [*sections, *(f"part-{part['part']}" for part in parts)]:
         one, other = block(before, name), block(after, name)
-        if one is None or other is None or not _same_shown(one, other):
+        if one is None or other is None or not same_shown(one, other):
             kind, _, of = name.partition("-")
             yield f"{of}: {'its notes are' if kind == 'notes' else 'what is shown is'} not what the logs come to"
-
-
-def _same_shown(one: str, other: str) -> bool:
-    """Whether two texts are the same but for the last digits of their numbers."""
-    if one == other:
-        return True
-    if _NUMBER.sub("#", one) != _NUMBER.sub("#", other):
-        return False
-    pairs = zip(_NUMBER.findall(one), _NUMBER.findall(other), strict=True)
-    return all(a == b or math.isclose(float(a), float(b), rel_tol=_CLOSE_SHOWN, abs_tol=_CLOSE_SHOWN) for a, b in pairs)

@@ -60,8 +60,11 @@ def make_report(
     out: Path | None = None,
     say: Say = lambda _: None,
     file: Path = Path("report.html"),
+    carried: int | None = None,
 ) -> Made:
     """The report of run folders. Their tables are made on the way, in `out` if given. `file`: where it will be.
+
+    `carried`: how many rows there are where not all have room, in place of as many as fit.
 
     Raises InputError for a folder that it cannot read, and for an option of a section that there is none of.
     """
@@ -73,17 +76,23 @@ def make_report(
     say("choosing rows")
     rows = rows_of_sections(found, sections, wanted.rows, wanted.options.seed)
     say("writing the page")
-    return Made(_page(found, sections, rows, wanted, file), sections, found, len(rows.rows), rows.total)
+    page, there = _page(found, sections, rows, wanted, file, carried)
+    return Made(page, sections, found, len(there.rows), rows.total)
 
 
-def _page(found: Analysis, sections: Sequence[Section], rows: Rows, wanted: Wanted, file: Path) -> bytes:
-    """The page, with as many of the rows as fit."""
+def _page(
+    found: Analysis, sections: Sequence[Section], rows: Rows, wanted: Wanted, file: Path, carried: int | None
+) -> tuple[bytes, Rows]:
+    """The page, with as many of the rows as fit, and these rows."""
     views = [section_view(section, rows.count) for section in sections]
     text = _render(found, sections, views, rows, wanted, file)
+    if len(text) > MOST_BYTES and carried is not None:
+        rows = rows.first(carried)
+        return _render(found, sections, views, rows, wanted, file), rows
     while len(text) > MOST_BYTES and rows.rows:
         rows = rows.fewer(min(0.9, 0.9 * _room(text, rows)))
         text = _render(found, sections, views, rows, wanted, file)
-    return text
+    return text, rows
 
 
 def _room(text: bytes, rows: Rows) -> float:

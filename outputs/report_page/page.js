@@ -8,14 +8,16 @@
   const at = (id) => document.getElementById(id);
   const shown = { found: [], upTo: 0, said: "" };
   const WORDS = {
-    request: "line of requests.jsonl (seq)", answer: "line of responses.jsonl (seq)", custom_id: "name of the request (custom_id)",
-    lane: "model asked", model: "model whose answer it is", field: "field of the question", language: "language of the question",
+    request: "seq in requests.jsonl", answer: "seq in responses.jsonl", custom_id: "name of the request (custom_id)",
+    lane: "asked of", model: "about the model", field: "field of the question", language: "language of the question",
     level: "level in its tree", iteration: "iteration of the search", operator: "template made by", state: "how it ended",
     failure: "final failure", attempt_failure: "failed attempts", outcome: "reading the answer", reason: "why it is not ok",
     dimension: "score is of", conflict: "contradicts the facts", cost_usd: "cost, USD", maybe_billed: "attempts maybe billed",
     maybe_usd: "these cost at most, USD", latency_s: "latency, seconds", landed_at: "when the answer came", by_batch: "came by batch",
     score_min: "score, at least,", score_max: "score, at most,", q: "text",
   };
+
+  const VERBS = { q: "contains ", lane: "", model: "" };
 
   const make = (name, text, attributes = {}) => {
     const element = document.createElement(name);
@@ -69,7 +71,7 @@
     place.replaceChildren();
     wanted.forEach(([name, text], number) => {
       const others = new URLSearchParams(wanted.filter((_, one) => one !== number)).toString();
-      const label = plain(`${WORDS[name] ?? name} ${name === "q" ? "contains" : "is"} ${read(text) || "(none)"}`);
+      const label = plain(`${WORDS[name] ?? name} ${VERBS[name] ?? "is "}${read(text) || "(none)"}`);
       const button = make("button", `${label} ✕`, { type: "button", "aria-label": `Remove the filter: ${label}` });
       button.addEventListener("click", () => { location.hash = others ? `#rows?${others}` : "#rows"; });
       place.append(button);
@@ -90,6 +92,8 @@
   };
   const stands = (text) => (text.length <= 60 && !/\s/.test(text) ? "s" : text.length > 60 ? "t" : "");
   const cell = (text) => make("td", text, { dir: "auto", class: stands(text) });
+  const differs = (row) => row.lane !== null && row.model !== null && row.lane !== row.model;
+  const apart = rows.some(differs);
   const line = (row) => {
     const made = make("tr");
     const head = make("th", undefined, { scope: "row", class: stands(plain(row.custom_id)) });
@@ -97,7 +101,7 @@
     button.addEventListener("click", () => open(row));
     head.append(button);
     const state = [row.state, row.failure, row.outcome].filter(Boolean).join(", ");
-    made.append(head, ...[state, row.model ?? row.lane, row.stage].map((text) => cell(plain(text ?? ""))));
+    made.append(head, ...[state, ...(apart ? [row.model, row.lane] : [row.model ?? row.lane]), row.stage].map((text) => cell(plain(text ?? ""))));
     made.append(make("td", row.score === null ? "" : row.score.toLocaleString("en-US", { maximumFractionDigits: 3 }), { class: "n" }));
     made.append(cell(plain((row.excerpt ?? "").replace(/\s+/g, " "))));
     return made;
@@ -128,6 +132,8 @@
     at("rows-title").focus({ preventScroll: true });
   };
   at("rows-here").hidden = false;
+  at("rows-asked-of").hidden = !apart;
+  if (apart) at("rows-model").textContent = "about the model";
   at("rows-search").addEventListener("input", () => { if (query() === null) history.replaceState(null, "", "#rows"); list(); });
   at("rows-more").addEventListener("click", () => { shown.upTo += STEP; fill(); });
   at("row-back").addEventListener("click", () => { at("row").hidden = true; at("rows-title").focus(); });

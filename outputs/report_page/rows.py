@@ -39,7 +39,11 @@ class Rows:
 
     def fewer(self, share: float) -> "Rows":
         """With this share of the rows, those that were drawn first."""
-        return replace(self, rows=self.rows[: int(share * len(self.rows))])
+        return self.first(int(share * len(self.rows)))
+
+    def first(self, number: int) -> "Rows":
+        """With so many of the rows, those that were drawn first."""
+        return replace(self, rows=self.rows[:number])
 
     def kept(self) -> dict[str, Any]:
         """As the page keeps them, in the order of the runs and their requests."""

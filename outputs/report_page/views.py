@@ -54,6 +54,7 @@ class SectionView:
     title: str
     notes: Sequence[tuple[str, bool]]  # with whether it begins with a word of warning
     simulated: bool
+    imported: bool
     parts: Sequence[PartView]
 
 
@@ -61,7 +62,7 @@ def section_view(section: Section, counts: Counts) -> SectionView:
     """A section as the page shows it."""
     parts = [_part_view(part, counts) for part in section.parts]
     notes = [(_cut(plain_text(note), _LONGEST_NOTE), _warns(note)) for note in section.notes]
-    return SectionView(section.key, plain_text(section.title), notes, section.simulated, parts)
+    return SectionView(section.key, plain_text(section.title), notes, section.simulated, section.imported, parts)
 
 
 def _part_view(part: Part, counts: Counts) -> PartView:

@@ -7,7 +7,7 @@ import polars as pl
 from rich.console import Group
 
 from outputs.analysis_options import Options
-from outputs.report import Report, count, page, records
+from outputs.report import Report, count, numbered, page, records
 from outputs.similarity.clustering import cluster_tables
 from outputs.similarity.diversity import diversity_table, prompt_diversity, within_models
 from outputs.similarity.judge import find_references, follows_judge, judge_values
@@ -104,7 +104,8 @@ def _notes(compared: Compared, tables: Mapping[str, pl.DataFrame], options: Opti
     if len(texts.datasets) > 1:
         yield "Values are unweighted means over the datasets; those of each dataset are in the tables."
     if len(texts.models) > MOST_MODELS:
-        yield f"The matrices of {len(texts.models)} models are in the table similarities, their tree in clusters."
+        where = "in the table similarities that overnight analyze writes, their tree in clusters"
+        yield f"The matrices of {len(texts.models)} models are {where}."
     elif len(texts.models) >= FEWEST_IN_MATRIX:
         yield "Clustered: average linkage on 1 - similarity; joined: where a model meets the one above it."
     if len(texts.models) > 1 and tables["reference_likeness"].is_empty():
@@ -121,7 +122,8 @@ def _notes(compared: Compared, tables: Mapping[str, pl.DataFrame], options: Opti
     silent = tables["similarities"].filter(pl.col("mean").is_nan())
     apart = silent.select("model_a", "model_b").unique().height
     if apart:
-        yield f"{apart} pairs of models have no prompt that both answered, in some dataset at least: n/a."
+        have = "has" if apart == 1 else "have"
+        yield f"{numbered(apart, 'pair')} of models {have} no prompt that both answered, in some dataset at least: n/a."
     if compared.bounded:
         yield f"{compared.bounded} answers are over {MOST_WORDS} words: ROUGE-L and self-BLEU see their beginning only."
     if texts.cut:
