@@ -3,6 +3,7 @@
 They are read from the table of scores. Where that was made anew meanwhile, it says the same of the same answers.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from outputs.browsing.coded import places_by
 from outputs.browsing.columns import SCORE_OF, Value, condition
+from outputs.tables.loading import LoadedRun
 
 
 class Dimensions:
@@ -48,5 +50,16 @@ class Dimensions:
         return self._last[1]
 
     def _read(self, wanted: pl.Expr) -> pl.LazyFrame:
-        scores = pl.scan_parquet(self._scores, glob=False).filter(wanted)
-        return scores.select("seq", "dimension", score=pl.col("value").fill_nan(None)).drop_nulls()
+        return _scores(pl.scan_parquet(self._scores, glob=False).filter(wanted))
+
+
+def scores_of(run: LoadedRun, answers: Sequence[int]) -> dict[int, dict[str, float]]:
+    """By the seq of an answer, of these, its scores by dimension; of those that have several."""
+    found: dict[int, dict[str, float]] = {}
+    for seq, dimension, score in _scores(run.scan("scores").filter(pl.col("seq").is_in(answers))).collect().iter_rows():
+        found.setdefault(seq, {})[dimension] = score
+    return {seq: scores for seq, scores in found.items() if len(scores) > 1}
+
+
+def _scores(table: pl.LazyFrame) -> pl.LazyFrame:
+    return table.select("seq", "dimension", score=pl.col("value").fill_nan(None)).drop_nulls()

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from outputs.analysis_options import Options
+from outputs.browsing.columns import SCORE_OF
 from outputs.captions.joining import CaptionSet, join_items
 from outputs.captions.judged import OVERALL
 from outputs.captions.metric_names import METRICS, metric_name
@@ -70,15 +71,17 @@ class CaptionData:
         return self._rows[key]
 
     def scored(self, key: Key, dimension: str) -> Filter | None:
-        """The rows whose score is that of a dimension; None where rows show another, or several have one together."""
+        """The rows that have a score of a dimension; None where none has, or several have one together."""
         if key[2] == COMPUTED:
             return None  # no row has it as its score
         rows, its = self.rows(key), self.of(key)
         dimensions = its["dimension"].unique(maintain_order=True).to_list()
         main = OVERALL if OVERALL in dimensions else dimensions[0]
         once = key[2] == IMPORTED or not (its["asked"] > 1).any()
-        if rows is None or dimension != main or not once:
+        if rows is None or not once or (dimension != main and key[2] != JUDGED):
             return None
+        if dimension != main:
+            return {**rows, SCORE_OF: dimension}
         called = dimension if key[2] == JUDGED else key[0] if dimension == OVERALL else f"{key[0]} {dimension}"
         return {**rows, "dimension": called}
 

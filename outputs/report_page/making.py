@@ -27,7 +27,7 @@ from outputs.report_page.views import SectionView, section_view
 from outputs.tables.loading import LoadedRun
 from prompts.plain_text import plain_text
 
-FORMAT = 1  # of what a page keeps for a check
+FORMAT = 2  # of what a page keeps for a check
 MOST_BYTES = 5_000_000  # of an ordinary report
 _LONGEST_WORDS = 40_000  # characters of a spec or a prompt
 _LONGEST_NAME = 120

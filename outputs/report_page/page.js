@@ -6,7 +6,7 @@
   const kept = JSON.parse(document.getElementById("report-rows").textContent);
   const rows = kept.rows.map((values) => Object.fromEntries(kept.columns.map((name, place) => [name, values[place]])));
   const at = (id) => document.getElementById(id);
-  const shown = { found: [], upTo: 0, said: "" };
+  const shown = { found: [], upTo: 0, said: "", of: null };
   const WORDS = {
     request: "seq in requests.jsonl", answer: "seq in responses.jsonl", custom_id: "name of the request (custom_id)",
     lane: "asked of", model: "about the model", field: "field of the question", language: "language of the question",
@@ -14,10 +14,10 @@
     failure: "final failure", attempt_failure: "failed attempts", outcome: "reading the answer", reason: "why it is not ok",
     dimension: "score is of", conflict: "contradicts the facts", cost_usd: "cost, USD", maybe_billed: "attempts maybe billed",
     maybe_usd: "these cost at most, USD", latency_s: "latency, seconds", landed_at: "when the answer came", by_batch: "came by batch",
-    score_min: "score, at least,", score_max: "score, at most,", q: "text",
+    score_min: "score, at least,", score_max: "score, at most,", score_of: "score of", scores: "scores", q: "text",
   };
 
-  const VERBS = { q: "contains ", lane: "", model: "" };
+  const VERBS = { q: "contains ", lane: "", model: "", score_of: "" };
 
   const make = (name, text, attributes = {}) => {
     const element = document.createElement(name);
@@ -40,8 +40,9 @@
 
   const matches = (row, name, text) => {
     if (name === "q") return searched(row, text);
-    if (name === "score_min") return row.score !== null && row.score >= Number(text);
-    if (name === "score_max") return row.score !== null && row.score <= Number(text);
+    if (name === "score_of") return score(row) !== null;
+    if (name === "score_min") return score(row) !== null && score(row) >= Number(text);
+    if (name === "score_max") return score(row) !== null && score(row) <= Number(text);
     if (!(name in row)) return false;
     const wanted = read(text);
     if (name === "attempt_failure" && row[name] !== null && wanted !== "") return row[name].split("\n").includes(wanted);
@@ -49,6 +50,7 @@
     if (value === null || value === undefined) return wanted === "";
     return typeof value === "number" ? value === Number(wanted) : String(value) === wanted;
   };
+  const score = (row) => (shown.of === null ? row.score : row.scores !== null && Object.hasOwn(row.scores, shown.of) ? row.scores[shown.of] : null);
   const searched = (row, text) => {
     const wanted = text.toLowerCase();
     const texts = [row.custom_id, row.reason, row.excerpt, ...row.texts.map((one) => one[1])];
@@ -60,6 +62,8 @@
     if (address === null) return;
     const wanted = [...new URLSearchParams(address)];
     const search = at("rows-search").value;
+    const of = wanted.find(([name]) => name === "score_of");
+    shown.of = of === undefined ? null : read(of[1]);
     shown.found = rows.filter((row) => wanted.every(([name, text]) => matches(row, name, text)) && (search === "" || searched(row, search)));
     shown.upTo = FIRST;
     chips(wanted);
@@ -102,7 +106,7 @@
     head.append(button);
     const state = [row.state, row.failure, row.outcome].filter(Boolean).join(", ");
     made.append(head, ...[state, ...(apart ? [row.model, row.lane] : [row.model ?? row.lane]), row.stage].map((text) => cell(plain(text ?? ""))));
-    made.append(make("td", row.score === null ? "" : row.score.toLocaleString("en-US", { maximumFractionDigits: 3 }), { class: "n" }));
+    made.append(make("td", score(row) === null ? "" : score(row).toLocaleString("en-US", { maximumFractionDigits: 3 }), { class: "n" }));
     made.append(cell(plain((row.excerpt ?? "").replace(/\s+/g, " "))));
     return made;
   };
@@ -118,10 +122,12 @@
   };
   const fact = (name, value) => {
     const made = make("tr");
-    const told = name === "dimension" ? value.replaceAll("_", " ") : name === "attempt_failure" ? value.split("\n").join(", ") : value;
+    const told = name === "dimension" ? value.replaceAll("_", " ") : name === "scores" ? scores(value) : name === "attempt_failure" ? value.split("\n").join(", ") : value;
     made.append(make("th", WORDS[name] ?? name, { scope: "row" }), make("td", plain(told), { dir: "auto" }));
     return made;
   };
+
+  const scores = (value) => Object.entries(value).map(([of, one]) => `${of.replaceAll("_", " ")} ${one.toLocaleString("en-US", { maximumFractionDigits: 3 })}`).join(", ");
 
   const follow = () => {
     if (query() === null) return;

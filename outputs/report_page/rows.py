@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from outputs.browsing.columns import BROWSE, Value
+from outputs.browsing.dimensions import scores_of
 from outputs.browsing.index import RowIndex
 from outputs.browsing.whole_texts import whole_texts
 from outputs.figures.parts import Analysis, Filter, Section
@@ -16,7 +17,7 @@ from outputs.tables.loading import LoadedRun
 
 ROWS = 600  # that a report carries unless told otherwise
 LONGEST_TEXT = 6000  # characters of a row's text
-COLUMNS = (*BROWSE.columns, "texts")
+COLUMNS = (*BROWSE.columns, "scores", "texts")
 
 Place = tuple[int, int]  # number of the run, number of the row in it
 
@@ -132,17 +133,19 @@ def _read(runs: Sequence[LoadedRun], indexes: Sequence[RowIndex], drawn: Mapping
         places = [place for of, place in drawn if of == number]
         rows = index.read(places) if places else []
         texts = whole_texts(run, [row["request"] for row in rows]) if rows else {}
+        scores = scores_of(run, [row["answer"] for row in rows if row["answer"] is not None])
         for place, row in zip(places, rows, strict=True):
-            read[number, place] = _shown(row, texts.get(row["request"]), (number, place))
+            told = {"scores": scores.get(row["answer"]), "place": (number, place)}
+            read[number, place] = _shown(row, texts.get(row["request"])) | told
     return [read[place] for place in drawn]
 
 
-def _shown(row: Mapping[str, Any], text: str | None, place: Place) -> dict[str, Any]:
+def _shown(row: Mapping[str, Any], text: str | None) -> dict[str, Any]:
     """A row as plain values, with its texts as (title, text)."""
     values = {name: _plain(row[name]) for name in BROWSE.columns}
     title = {"answered": "Answer", "failed": "Failure"}.get(str(row["state"]), "Text")
     texts = [] if not text else [_text(title, text)]
-    return {**values, "texts": texts, "place": place}
+    return {**values, "texts": texts}
 
 
 def _plain(value: Any) -> Any:
