@@ -8,10 +8,10 @@ import polars as pl
 
 from outputs.captions.metric_scores import COMPUTED, IMPORTED, JUDGED
 from outputs.figures import theme
-from outputs.figures.caption_data import KEY, CaptionData
+from outputs.figures.caption_data import KEY, CaptionData, Key
 from outputs.figures.interval_plot import Look, Point, interval_plot
 from outputs.figures.labels import text_labels
-from outputs.figures.parts import Chart, Column, Filter, Kind, Part
+from outputs.figures.parts import Chart, Column, Kind, Part
 from outputs.figures.scales import cut_note
 
 TAUS = {"tau_b": "tau-b", "tau_c": "tau-c"}
@@ -19,6 +19,7 @@ HEADLINE = ("average", "overall")  # what metrics are ranked by, where people ra
 HALF = "half"  # the rule for ties that is drawn
 _CEILING = {"tau_b": "human_tau_b", "tau_c": "human_tau_c"}
 _MOST_DRAWN = 24  # metrics
+ALL_SCORED = "A line leads to all that its metric scored, also where fewer are in the line or several count as one."
 _CORRELATIONS = (
     Column("metric", "metric"),
     Column("judge", "judge"),
@@ -58,13 +59,14 @@ def correlation_parts(data: CaptionData, correlations: pl.DataFrame, coverage: p
     asked = {row[:3]: row[3] for row in coverage.select(*KEY, "asked").iter_rows()}
     for (level, protocol), rows in correlations.group_by("level", "protocol", maintain_order=True):
         frame = ranked(rows)
+        exact = all(_is_rated(row, asked) for row in frame.iter_rows(named=True))
         yield Part(
             name=data.part_name(f"captions_correlation_{level}_{str(protocol).replace('-', '_')}"),
             title=data.title(f"metrics against people, {level} level, protocol {protocol}"),
             frame=frame,
             columns=_CORRELATIONS,
-            filters=[_rated(data, row, asked) for row in frame.iter_rows(named=True)],
-            note=_note(frame),
+            filters=[data.rows(_key(row)) for row in frame.iter_rows(named=True)],
+            note=_note(frame) if exact else f"{_note(frame)} {ALL_SCORED}",
             chart=_forest(data, frame),
             alt="Tau x100 of each metric with people's ratings, with 95 % intervals; dashed: the human ceiling.",
         )
@@ -98,10 +100,14 @@ def _note(rows: pl.DataFrame) -> str:
     return f"{said} {cut_note(limits, 100)}".rstrip()
 
 
-def _rated(data: CaptionData, row: Mapping[str, Any], asked: Mapping[Any, int]) -> Filter | None:
-    """The rows of a metric, where all of them are of captions that people rated."""
-    key = (row["metric"], row["judge"], row["source"])
-    return data.rows(key) if asked.get(key) == row["asked"] and row["level"] == "segment" else None
+def _key(row: Mapping[str, Any]) -> Key:
+    """Of the metric."""
+    return row["metric"], row["judge"], row["source"]
+
+
+def _is_rated(row: Mapping[str, Any], asked: Mapping[Any, int]) -> bool:
+    """Whether all rows of a metric are of captions that people rated, and each of them counts by itself."""
+    return bool(asked.get(_key(row)) == row["asked"] and row["level"] == "segment")
 
 
 def _forest(data: CaptionData, rows: pl.DataFrame) -> Chart:
@@ -127,23 +133,23 @@ def _place(row: Mapping[str, Any], dimensions: Mapping[str, str]) -> tuple[bool,
 def pairwise_part(data: CaptionData, pairwise: pl.DataFrame) -> Part:
     """The part of a dataset's rows of `pairwise`, of which there are some."""
     drawn = pairwise.filter(pl.col("ties") == HALF)
+    exact = all(_is_whole(data, row) for row in pairwise.iter_rows(named=True))
     return Part(
         name=data.part_name("captions_pairwise"),
         title=data.title("accuracy on pairs"),
         frame=pairwise,
         columns=_PAIRWISE,
-        filters=[_paired(data, row) for row in pairwise.iter_rows(named=True)],
+        filters=[data.rows(_key(row)) for row in pairwise.iter_rows(named=True)],
         note="The share of pairs that a metric orders as people do, with 95 % intervals; the line is chance. Drawn: a "
-        "tie counts half.",
+        f"tie counts half.{'' if exact else f' {ALL_SCORED}'}",
         chart=_accuracies(data, drawn),
         alt="Each metric's accuracy on pairs of captions by category, with 95 % intervals and a line at one half.",
     )
 
 
-def _paired(data: CaptionData, row: Mapping[str, Any]) -> Filter | None:
-    """The rows of a metric, where all of its captions are in pairs and in one category."""
-    whole = row["category"] in ("", "mean") and 2 * row["pairs"] == len(data.captions.items)
-    return data.rows((row["metric"], row["judge"], row["source"])) if whole else None
+def _is_whole(data: CaptionData, row: Mapping[str, Any]) -> bool:
+    """Whether all captions are in pairs, and all of these in the line."""
+    return row["category"] in ("", "mean") and 2 * row["pairs"] == len(data.captions.items)
 
 
 def _accuracies(data: CaptionData, rows: pl.DataFrame) -> Chart:
