@@ -31,7 +31,7 @@ output = 2.40
 [providers.simulated.facts."*"]
 max_output_tokens = 1024
 """
-_WORDS = "name a river that flows north and say what lies at its mouth in two sentences for a child".split()  # noqa: SIM905
+_WORDS = "name a river that flows north and say what lies at its mouth in two sentences for a child"
 
 
 @contextlib.contextmanager
@@ -54,7 +54,7 @@ def _lines(rows: int) -> Iterator[str]:
     random = Random(0)
     for place in range(rows):
         model = _MODELS[place % len(_MODELS)]
-        text = " ".join(random.choices(_WORDS, k=random.randint(8, 60)))
+        text = " ".join(random.choices(_WORDS.split(), k=random.randint(8, 60)))
         body = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 400}
         told = {"item": f"question-{place // len(_MODELS)}", "dataset": "rivers"}
         line = {"custom_id": f"{model}-{place:05d}", "url": "/v1/chat/completions", "body": body, "metadata": told}

@@ -46,6 +46,7 @@ __all__ = [
 
 def _check_siblings() -> None:
     """Raise ImportError where another folder of the same name stands before one of the packages beside this one."""
+    # os.path, for this runs with every import of the package, and pathlib would be loaded for it alone
     ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
     for name in ("jobs", "outputs", "providers", "prompts"):
         spec = importlib.util.find_spec(name)

@@ -9,31 +9,16 @@ import pytest
 from outputs.analysis_options import Options
 from outputs.report_page import making
 from outputs.report_page.checking import check_report
-from tests.harness.loopback import Call, Reply
+from tests.harness.failing_night import night_with_failures
 from tests.harness.workplace import Workplace, jsonl, line
 
 QUICK = ("--resamples", "100")
 
 
-def answered_at_times(call: Call) -> Reply:
-    return Reply(b'{"error": {"message": "no such thing"}}', status=400) if "bad" in call.text else Reply(GOOD)
-
-
-GOOD = (
-    b'{"id": "c", "object": "chat.completion", "model": "lab-1", "choices": [{"index": 0, "message": {"role": '
-    b'"assistant", "content": "yes <b>"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3, '
-    b'"completion_tokens": 2, "total_tokens": 5}}'
-)
-
-
 @pytest.fixture
 def night(work: Workplace) -> Path:
     """A run of eight rows of which two fail."""
-    work.provider.reply = answered_at_times
-    rows = [line(f"row-{number}", "bad" if number < 2 else "good", metadata={"dataset": "d"}) for number in range(8)]
-    (work.folder / "m.jsonl").write_bytes(jsonl(rows))
-    assert work.overnight("run", "m.jsonl", "--out", "night", "--quiet").code == 3
-    return work.folder / "night"
+    return night_with_failures(work)
 
 
 def test_a_report_is_what_the_logs_come_to(work: Workplace, night: Path) -> None:

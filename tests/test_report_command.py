@@ -8,32 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.loopback import Call, Reply
-from tests.harness.workplace import Workplace, jsonl, line
+from tests.harness.failing_night import night_with_failures
+from tests.harness.workplace import Workplace
 
 QUICK = ("--resamples", "100")
 NO_USE = "is for a page that is made: --check makes none; leave one of them out"
 
 
-def answered_at_times(call: Call) -> Reply:
-    return Reply(b'{"error": {"message": "no such thing"}}', status=400) if "bad" in call.text else Reply(GOOD)
-
-
-GOOD = (
-    b'{"id": "c", "object": "chat.completion", "model": "lab-1", "choices": [{"index": 0, "message": {"role": '
-    b'"assistant", "content": "yes <b>"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3, '
-    b'"completion_tokens": 2, "total_tokens": 5}}'
-)
-
-
 @pytest.fixture
 def night(work: Workplace) -> Path:
     """A run of eight rows of which two fail."""
-    work.provider.reply = answered_at_times
-    rows = [line(f"row-{number}", "bad" if number < 2 else "good", metadata={"dataset": "d"}) for number in range(8)]
-    (work.folder / "m.jsonl").write_bytes(jsonl(rows))
-    assert work.overnight("run", "m.jsonl", "--out", "night", "--quiet").code == 3
-    return work.folder / "night"
+    return night_with_failures(work)
 
 
 def test_the_report_of_a_run_goes_into_its_folder(work: Workplace, night: Path) -> None:

@@ -25,7 +25,7 @@ from outputs.fold import LaneTotals
 from outputs.journal import Log
 from tests.harness.command import overnight
 from tests.harness.log_writing import AT, LogWriter
-from tests.harness.viewed import Served, served
+from tests.harness.viewed import Served, served, some_run
 from tests.harness.workplace import Workplace
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e{{7*7}}"
@@ -35,16 +35,6 @@ HOSTILE = "</script><img src=x onerror=alert(1)>\u202e{{7*7}}"
 def always_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every page looks at the log; else one may be shown what another saw a moment ago."""
     monkeypatch.setattr(live_runs, "_FRESH_S", 0.0)
-
-
-def some_run(folder: Path, answered: int = 2) -> LogWriter:
-    """A run of three requests, so many of them answered."""
-    log = LogWriter(folder).record()
-    rows = [log.request() for _ in range(3)]
-    for row in rows[:answered]:
-        log.attempt(row)
-        log.answer(row)
-    return log
 
 
 def facts(page: str) -> dict[str, str]:

@@ -12,9 +12,8 @@ from orchestrator.showing import steered_line
 from orchestrator.viewing import live as live_runs
 from tests.harness.attended import Counting, attended
 from tests.harness.command import run_to_end
-from tests.harness.log_writing import LogWriter
 from tests.harness.priced import put_prices
-from tests.harness.viewed import Served, served
+from tests.harness.viewed import Served, served, some_run
 from tests.harness.workplace import Workplace, line
 
 
@@ -22,16 +21,6 @@ from tests.harness.workplace import Workplace, line
 def always_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every page looks at the log; else one may be shown what another saw a moment ago."""
     monkeypatch.setattr(live_runs, "_FRESH_S", 0.0)
-
-
-def some_run(folder: Path, answered: int = 2) -> LogWriter:
-    """A run of three requests, so many of them answered."""
-    log = LogWriter(folder).record()
-    rows = [log.request() for _ in range(3)]
-    for row in rows[:answered]:
-        log.attempt(row)
-        log.answer(row)
-    return log
 
 
 async def live(server: Served, run: int = 0) -> dict[str, Any]:

@@ -12,12 +12,11 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from outputs.child_environment import child_environment
 from outputs.disk import FULL
 from prompts.input_error import InputError
 
-_ROOT = Path(__file__).parents[2]
 _BOUND = f"from {__name__} import end_with_parent; end_with_parent(); "
 _NO_MEMORY = "there is too little memory for it"
 
@@ -35,7 +34,7 @@ class Child:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-c", _BOUND + self.command),  # -P: nothing is imported from where the user stands
             *self.arguments,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))},
+            env=child_environment(),
             stdin=asyncio.subprocess.PIPE,  # nothing is written: it ends with this process
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

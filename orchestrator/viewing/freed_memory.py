@@ -13,7 +13,7 @@ def load_polars_frugally() -> None:
     """
     said = os.environ.get(_OF_POLARS)
     os.environ.setdefault(_OF_POLARS, "dirty_decay_ms:0,muzzy_decay_ms:0")
-    import polars  # noqa: F401
+    import polars  # noqa: F401  # loaded for its allocator's sake, which reads the setting now
 
     if said is None:
         del os.environ[_OF_POLARS]

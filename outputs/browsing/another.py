@@ -1,13 +1,11 @@
 """A process of its own that does some work beside this one, and that can be ended before it is done."""
 
-import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Lock
 
-_ROOT = Path(__file__).parents[2]
+from outputs.child_environment import child_environment
 
 
 @dataclass(slots=True)
@@ -43,10 +41,9 @@ class Another:
 
 
 def _begun(command: Sequence[str]) -> "subprocess.Popen[bytes]":
-    paths = filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))
     return subprocess.Popen(
         command,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env=child_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

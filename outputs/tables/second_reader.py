@@ -4,7 +4,6 @@ It is the same Python, told by a file what to read. Whatever goes wrong in it, t
 reads that part itself, so that an error is told once and where it belongs.
 """
 
-import os
 import pickle
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from outputs.child_environment import child_environment
 from outputs.disk import OsDisk
 from outputs.journal import Log
 from outputs.run_record import RunRecord
@@ -26,7 +26,6 @@ from outputs.tables.score_reading import readers_of
 
 _TASK, _RESULT = "task.pickle", "result.pickle"
 _CHUNK = 1 << 20
-_ROOT = Path(__file__).parents[2]
 _COMMAND = f"import sys; from {__name__} import main; main(sys.argv[1])"
 
 
@@ -86,7 +85,7 @@ class SecondReader:
         (folder / _TASK).write_bytes(pickle.dumps(task))
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _COMMAND, str(folder)],  # -P: nothing is imported from where the user stands
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))},
+            env=child_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.viewing.folders import ViewedRuns, viewed_runs
 from orchestrator.viewing.server import listen, serving
+from tests.harness.log_writing import LogWriter
 
 TOKEN = "a-token-of-the-tests"
 _PATIENCE_S = 20.0
@@ -90,3 +91,13 @@ async def served(*folders: Path) -> AsyncIterator[Served]:
     port = at.getsockname()[1]
     async with serving(runs, TOKEN, at):
         yield Served(port, runs)
+
+
+def some_run(folder: Path, answered: int = 2) -> LogWriter:
+    """A run of three requests, so many of them answered."""
+    log = LogWriter(folder).record()
+    rows = [log.request() for _ in range(3)]
+    for row in rows[:answered]:
+        log.attempt(row)
+        log.answer(row)
+    return log
